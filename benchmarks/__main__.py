@@ -1,0 +1,45 @@
+"""The command line of the benchmarks."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.report import keep, machine, print_table
+from benchmarks.sections import SECTIONS
+from benchmarks.setting import WORK, Setting
+
+
+def main() -> None:
+    """Run the sections asked for; each is kept as soon as it is measured, so that an interrupted run loses little."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the folder with enwiki/enwiki_100mb.txt.xz and wordsim/")
+    parser.add_argument("--quick", action="store_true", help="a slice of the text, one seed: to see that everything runs")
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="the JSON file (default: benchmarks/results.json; with --quick in benchmarks/work)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of every tool (default: %(default)s)")
+    options = parser.parse_args()
+    names = options.only.split(",")
+    if unknown := [name for name in names if name not in SECTIONS]:
+        parser.error(f"no section {unknown[0]!r}: expected some of {', '.join(SECTIONS)}")
+    if not (options.data / "enwiki/enwiki_100mb.txt.xz").exists():
+        parser.error(f"{options.data}: has no enwiki/enwiki_100mb.txt.xz")
+    out = options.out or (WORK / "quick.json" if options.quick else Path(__file__).parent / "results.json")
+    setting = Setting(options.data.resolve(), options.quick, options.threads)
+
+    print("{cpu}, {cores} cores, {memory_gb} GB, Python {python}".format(**machine()))
+    missed = 0
+    for name in names:
+        started = time.perf_counter()
+        section = SECTIONS[name](setting)
+        record = keep(out, name, section, options.quick)
+        if section.rows:
+            print_table(f"{name} ({time.perf_counter() - started:.0f} s)", record["rows"])
+        missed += sum(row.met is False for row in section.rows)
+    judged = "a quick run judges nothing" if options.quick else f"{missed} bars missed"
+    print(f"{judged}; kept in {out}")
+    sys.exit(1 if missed and not options.quick else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Run a measurement in a fresh process and watch its memory."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+_INTERVAL = 0.02  # seconds between two looks at the memory
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process took.
+
+    Attributes:
+        command: as one would type it.
+        seconds: wall-clock time from start to end.
+        peak_anon_mb: the peak of RssAnon, in units of 10^6 bytes, summed over the process and its children.
+        result: the JSON that the job printed; empty for a command line of lexloom.
+    """
+
+    command: str
+    seconds: float
+    peak_anon_mb: float
+    result: dict[str, Any]
+
+
+def run_lexloom(*arguments: object, environment: Mapping[str, str] | None = None) -> Run:
+    """Run the command line of lexloom."""
+    return _run([str(Path(sys.executable).with_name("lexloom")), *map(str, arguments)], environment)
+
+
+def run_job(name: str, **options: object) -> Run:
+    """Run a function of benchmarks.jobs; its options and its result travel as JSON."""
+    return _run([sys.executable, "-m", "benchmarks.jobs", name, json.dumps(options, default=str)], None)
+
+
+def _run(command: list[str], environment: Mapping[str, str] | None) -> Run:
+    shown = shlex.join(["python" if part == sys.executable else part.removeprefix(f"{ROOT}/") for part in command])
+    print(f"  $ {shown[:150]}", file=sys.stderr, flush=True)
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    peak = _Peak(process.pid)
+    output, complaints = process.communicate()
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        raise RuntimeError(f"{shown}\nended with status {process.returncode}:\n{complaints[-2000:]}")
+    lines = output.strip().splitlines()
+    result = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+    return Run(shown, seconds, peak.megabytes(), result)
+
+
+class _Peak:
+    """The greatest RssAnon of a process and its children, looked at until the process ends."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid, self._peak = pid, 0
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def megabytes(self) -> float:
+        """The peak in 10^6 bytes, once the process has ended."""
+        self._thread.join()
+        return self._peak / 1e6
+
+    def _watch(self) -> None:
+        while (now := _anonymous_bytes(self._pid)) is not None:
+            self._peak = max(self._peak, now)
+            time.sleep(_INTERVAL)
+
+
+def _anonymous_bytes(pid: int) -> int | None:
+    """RssAnon of a process and its children in bytes; None where it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    except OSError:
+        return None
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:")]
+    if not found:  # it has ended and waits to be asked for its status
+        return None
+    return int(found[0]) * 1024 + sum(_anonymous_bytes(child) or 0 for child in children)

@@ -1,0 +1,142 @@
+"""Figures beside their bars: the rows of a section, its table, and the JSON that keeps them."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import ROOT, Run
+
+_PACKAGES = ("lexloom", "numpy", "numba", "llvmlite", "polars", "tokenizers", "scipy", "gensim", "fasttext-numpy2", "torch")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison.
+
+    Attributes:
+        what: what was measured.
+        unit: the unit of `ours` and `peer`.
+        ours: a figure a run.
+        peer: the peer's, empty where there is none.
+        peer_name: who that is.
+        figure: what the bar is held against: a ratio, a difference, an amount.
+        bar: what was asked for; empty where nothing was.
+        met: whether it was reached; None without a bar.
+    """
+
+    what: str
+    unit: str
+    ours: list[float]
+    peer: list[float] = field(default_factory=list)
+    peer_name: str = ""
+    figure: str = ""
+    bar: str = ""
+    met: bool | None = None
+
+
+@dataclass
+class Section:
+    """The rows of a section and the runs that they come from."""
+
+    rows: list[Row] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+
+    def ratio(self, what: str, unit: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, least: float | None = None) -> None:
+        """Add a row of speeds or times, medians compared; units of time count the other way round."""
+        mine, theirs = statistics.median(ours), statistics.median(peer)
+        value = theirs / mine if unit in ("s", "ms") else mine / theirs
+        bar, met = ("", None) if least is None else (f"at least {least:g} x", value >= least)
+        self.rows.append(Row(what, unit, list(ours), list(peer), peer_name, f"{value:.2f} x", bar, met))
+
+    def difference(self, what: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, tolerance: float) -> None:
+        """Add a row of scores, means compared: ours may be lower by `tolerance`."""
+        value = statistics.mean(ours) - statistics.mean(peer)
+        bar = f"at least -{tolerance:g}"
+        self.rows.append(Row(what, "score", list(ours), list(peer), peer_name, f"{value:+.4f}", bar, value >= -tolerance))
+
+    def at_most(self, what: str, unit: str, ours: float, limit: float, peer: Sequence[float] = (), peer_name: str = "") -> None:
+        """Add a row of an amount that has a limit."""
+        self.rows.append(Row(what, unit, [ours], list(peer), peer_name, f"{ours:.0f}", f"under {limit:.0f}", ours < limit))
+
+
+def print_table(name: str, rows: list[dict[str, Any]]) -> None:
+    """Print a section as a table."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=name, box=box.SIMPLE, title_justify="left", title_style="bold")
+    for column in ("measured", "unit", "lexloom", "peer", "", "result", "bar", "met"):
+        table.add_column(column, justify="right" if column in ("lexloom", "peer", "result") else "left")
+    for row in rows:
+        met = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}[row["met"]]
+        figures = (_shown(row["ours"], row["unit"]), _shown(row["peer"], row["unit"]))
+        table.add_row(row["what"], row["unit"], *figures, row["peer_name"], row["figure"], row["bar"], met)
+    Console(width=None if os.isatty(1) else 170).print(table)
+
+
+def _shown(values: list[float], unit: str) -> str:
+    """A mean with its spread for scores, a median with its range for everything else."""
+    if not values:
+        return ""
+    if unit == "score":
+        return f"{statistics.mean(values):.4f}" + (f" sd {statistics.stdev(values):.4f}" if len(values) > 1 else "")
+    middle = f"{statistics.median(values):,.4g}" if max(values) < 10_000 else f"{statistics.median(values):,.0f}"
+    return middle + (f" ({min(values):.3g}-{max(values):.3g})" if len(values) > 1 else "")
+
+
+def keep(out: Path, name: str, section: Section, quick: bool) -> dict[str, Any]:
+    """Merge a section into the JSON file, with the commit, the versions and the machine it was measured at; return its record."""
+    record = {
+        "commit": _git("rev-parse", "--verify", "--quiet", "HEAD"),
+        "modified": bool(_git("status", "--porcelain", "--untracked-files=no", "--", "src", "benchmarks")),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "quick": quick,
+        "machine": machine(),
+        "versions": _versions(),
+        "rows": [asdict(row) for row in section.rows],
+        "runs": [asdict(run) for run in section.runs],
+    }
+    known = json.loads(out.read_text()) if out.exists() else {"sections": {}}
+    known["sections"][name] = record
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_suffix(".tmp")
+    temporary.write_text(json.dumps(known, indent=1) + "\n")
+    temporary.replace(out)
+    return record
+
+
+def machine() -> dict[str, Any]:
+    """Name the processor, its cores in use, the memory and the Python."""
+    info = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = [line.split(":", 1)[1].strip() for line in info if line.startswith("model name")]
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

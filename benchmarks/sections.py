@@ -1,0 +1,192 @@
+"""The sections of the report: what runs, in which turn, and the bar that it is held against.
+
+The bars are those that the project set itself before it was built; they are not moved to fit.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import Run, run_job, run_lexloom
+from benchmarks.report import Section
+from benchmarks.setting import WORK, Setting
+
+MODES = ("LineSentence", "corpus_file")
+FASTTEXT_THREADS = 10  # below ten it leaves part of the input matrix uninitialised
+
+
+def _train(setting: Setting, corpus: Path, *options: object, name: str = "lexloom", cold: bool = False) -> tuple[Run, list[dict[str, Any]]]:
+    """Train with lexloom in a new folder; return the run and the lines of its training.jsonl."""
+    out = WORK / name
+    shutil.rmtree(out, ignore_errors=True)
+    environment = {}
+    if cold:
+        compiled = WORK / "compiled"
+        shutil.rmtree(compiled, ignore_errors=True)
+        environment = {"NUMBA_CACHE_DIR": str(compiled)}
+    command = ("vectors", "train", corpus, "--out", out, "--threads", setting.threads, *options)
+    done = run_lexloom(*command, environment=environment)
+    epochs = [json.loads(line) for line in (out / "training.jsonl").read_text().splitlines()]
+    return replace(done, result={"epochs": epochs}), epochs
+
+
+def _speed(epochs: list[dict[str, Any]]) -> float:
+    """Raw words a second of training alone."""
+    words, seconds = (sum(float(epoch[name]) for epoch in epochs) for name in ("raw_words", "seconds"))
+    return words / seconds
+
+
+def speed(setting: Setting) -> Section:
+    """Raw words a second of training alone, one epoch: skip-gram at dim 100 and 300, CBOW, against both roads of gensim."""
+    section, corpus = Section(), setting.corpus()
+    for model, dim, least in (("skipgram", 100, 6.0), ("skipgram", 300, 4.5), ("cbow", 100, 2.5)):
+        options = {"dim": dim, "epochs": 1, "seed": 1, "threads": setting.threads, "sg": int(model == "skipgram")}
+        ours: list[float] = []
+        peers: dict[str, list[float]] = {mode: [] for mode in MODES}
+        _train(setting, corpus, "--model", model, "--dim", dim, "--epochs", 1)  # compiles
+        for _ in range(setting.rounds):
+            run, epochs = _train(setting, corpus, "--model", model, "--dim", dim, "--epochs", 1)
+            section.runs.append(run)
+            ours.append(_speed(epochs))
+            for mode in MODES:
+                run = run_job("gensim_train", corpus=corpus, out=WORK / "gensim.bin", mode=mode, **options)
+                section.runs.append(run)
+                peers[mode].append(run.result["raw_words"] / run.result["seconds"])
+        faster = max(MODES, key=lambda mode: sum(peers[mode]))
+        for mode in MODES:
+            bar = least if mode == faster else None
+            section.ratio(f"{model} dim {dim}", "raw words/s", ours, peers[mode], f"gensim {mode}", bar)
+    return section
+
+
+def fasttext(setting: Setting) -> Section:
+    """Skip-gram at dim 100 against fastText on a slice: what two more epochs take, so that neither side's reading counts."""
+    section, corpus = Section(), setting.slice()
+    run, epochs = _train(setting, corpus, "--epochs", 2)
+    one, three = (run_job("fasttext_train", corpus=corpus, epochs=epochs, threads=FASTTEXT_THREADS) for epochs in (1, 3))
+    section.runs += [run, one, three]
+    peer = 2 * epochs[0]["raw_words"] / (three.result["seconds"] - one.result["seconds"])
+    section.ratio("skipgram dim 100, no subwords", "raw words/s", [_speed(epochs)], [peer], f"fasttext-numpy2, {FASTTEXT_THREADS} threads")
+    return section
+
+
+def road(setting: Setting) -> Section:
+    """From text to saved vectors at 5 epochs in a fresh process, everything included; and how good those vectors are."""
+    section, corpus = Section(), setting.corpus()
+    ours: dict[str, list[float]] = {}
+    peer: dict[str, list[float]] = {}
+    warm: list[Run] = []
+    theirs: list[Run] = []
+    cold, _ = _train(setting, corpus, "--epochs", 5, cold=True)
+    _train(setting, setting.slice(), "--epochs", 1)  # compiles, where no other section did
+    for seed in setting.seeds:
+        run, _ = _train(setting, corpus, "--epochs", 5, "--seed", seed, name=f"lexloom-{seed}")
+        warm.append(run)
+        saved = WORK / f"gensim-{seed}.bin"
+        options = {"sg": 1, "dim": 100, "epochs": 5, "seed": seed, "threads": setting.threads}
+        # seed 2 goes the other way of reading, so that the faster one can be compared with
+        theirs.append(run_job("gensim_train", corpus=corpus, out=saved, mode=MODES[seed == 2], **options))
+        for scores, vectors in ((ours, WORK / f"lexloom-{seed}"), (peer, saved)):
+            judged = run_job("evaluate", vectors=vectors, similarity=setting.similarity_files, analogy=setting.analogy_file)
+            section.runs.append(judged)
+            for name, score in judged.result["scores"].items():
+                scores.setdefault(name, []).append(score)
+    section.runs += [cold, *warm, *theirs]
+    fastest = [min(run.seconds for run in theirs)]
+    section.ratio("text to vectors, warm", "s", [run.seconds for run in warm], fastest, "gensim, its fastest run", 5)
+    section.ratio("text to vectors, nothing compiled before", "s", [cold.seconds], fastest, "gensim, its fastest run", 5)
+    for name in ours:
+        section.difference(name, ours[name], peer[name], "gensim", 0.01)
+    return section
+
+
+def memory(setting: Setting) -> Section:
+    """The peak of anonymous memory while training at dim 100: on the corpus, and on the corpus as a single line."""
+    section = Section()
+    for what, corpus in (("whole corpus", setting.corpus()), ("one line", setting.one_line())):
+        run, _ = _train(setting, corpus, "--epochs", 1)
+        limit = 1.3 * 2 * _tokens(WORK / "lexloom") * 100 * 4 / 1e6 + 400
+        options = {"sg": 1, "dim": 100, "epochs": 1, "seed": 1, "threads": setting.threads}
+        peer = []
+        if what == "whole corpus":  # gensim would drop all but the first 10,000 words of the one line
+            peer = [run_job("gensim_train", corpus=corpus, out=WORK / "gensim.bin", mode="LineSentence", **options)]
+        section.runs += [run, *peer]
+        name = "gensim LineSentence" if peer else ""
+        section.at_most(f"peak of anonymous memory, {what}", "MB", run.peak_anon_mb, limit, [r.peak_anon_mb for r in peer], name)
+    return section
+
+
+def _tokens(vectors: Path) -> int:
+    from lexloom.vectors.formats import load_vectors
+
+    return len(load_vectors(vectors))
+
+
+def queries(setting: Setting) -> Section:
+    """1,000 queries for 10 neighbours at once against `most_similar` one by one, and single queries."""
+    section = Section()
+    _, binary = _tables(setting)
+    options = {"path": binary, "queries": 1000, "singles": 51}
+    turns = [(run_job("lexloom_queries", **options), run_job("gensim_queries", **options)) for _ in range(setting.rounds)]
+    section.runs += [run for turn in turns for run in turn]
+    ours, peer = ([turn[side].result for turn in turns] for side in (0, 1))
+    answers = [result.pop("first") for result in (*ours, *peer)]
+    if any(answer != answers[0] for answer in answers):
+        raise RuntimeError("lexloom and gensim disagree about the nearest neighbours")
+    shape = "{:,} x {}".format(*setting.table)
+    section.ratio(f"1,000 queries on {shape}", "s", [r["seconds"] for r in ours], [r["seconds"] for r in peer], "gensim", 5)
+    section.ratio(f"one query on {shape}", "ms", [1e3 * r["single"] for r in ours], [1e3 * r["single"] for r in peer], "gensim", 1)
+    return section
+
+
+def loading(setting: Setting) -> Section:
+    """Reading word2vec files, text and binary, in a fresh process; imports are not counted."""
+    section = Section()
+    shape = "{:,} x {}".format(*setting.table)
+    for path, kind, least in zip(_tables(setting), ("text", "binary"), (5, 2), strict=True):
+        ours, peer = [], []
+        for _ in range(setting.rounds + 1):
+            ours.append(run_job("lexloom_load", path=path))
+            peer.append(run_job("gensim_load", path=path, binary=kind == "binary"))
+        section.runs += [*ours, *peer]
+        mine, theirs = ([run.result["seconds"] for run in runs] for runs in (ours, peer))
+        section.ratio(f"loading {kind}, {shape}", "s", mine, theirs, "gensim", least)
+    return section
+
+
+def _tables(setting: Setting) -> tuple[Path, Path]:
+    """Files of random vectors, word2vec text and binary, written once."""
+    size, dim = setting.table
+    text, binary = WORK / f"random-{size}-{dim}.txt", WORK / f"random-{size}-{dim}.bin"
+    if not (text.exists() and binary.exists()):
+        WORK.mkdir(parents=True, exist_ok=True)
+        run_job("write_tables", text=text, binary=binary, size=size, dim=dim)
+    return text, binary
+
+
+def torch(setting: Setting) -> Section:
+    """A plain PyTorch loop, where torch is installed: raw words a second, at one pair in window + 1 a word."""
+    section, corpus = Section(), setting.slice()
+    if find_spec("torch") is None:
+        return section
+    run, epochs = _train(setting, corpus, "--epochs", 1)
+    peer = run_job("torch_train", corpus=corpus, threads=setting.threads, batches=20 if setting.quick else 100)
+    section.runs += [run, peer]
+    words = peer.result["raw_words"] / peer.result["seconds"]
+    section.ratio("skipgram dim 100", "raw words/s", [_speed(epochs)], [words], "PyTorch, batch 512, Adam")
+    return section
+
+
+SECTIONS: dict[str, Callable[[Setting], Section]] = {
+    "speed": speed,
+    "road": road,
+    "memory": memory,
+    "queries": queries,
+    "loading": loading,
+    "fasttext": fasttext,
+    "torch": torch,
+}

@@ -1,0 +1,5 @@
+"""`python -m lexloom` is the command line."""
+
+from lexloom.cli import main
+
+main()

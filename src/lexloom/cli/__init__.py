@@ -1,0 +1,54 @@
+"""The command line: `main` runs it and turns every user's error into one line; each command calls one public function."""
+
+import os
+import sys
+
+import cyclopts
+from cyclopts.config import Toml
+
+import lexloom
+from lexloom.errors import InterruptedRun, LexloomError
+
+HELP = """From text to word vectors: train them, question them, judge them, carry them into any other tool.
+
+Every command takes `--debug`, which shows the traceback of an error, and `--help`.
+"""
+
+app = cyclopts.App(name="lexloom", help=HELP, version=lexloom.__version__, help_format="markdown")
+app.command("lexloom.cli.demo:demo", name="demo", help="Train and question vectors on text that this machine already has.")
+app.command("lexloom.cli.vectors:app", name="vectors", help="Train word vectors, question, judge, convert and plot them.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 for success, 2 for a user's error (one line on standard error), 130 for Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        app.config = _configuration(arguments)
+        app(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except InterruptedRun as error:
+        _fail(error, debug, 130)
+    except KeyboardInterrupt as error:
+        _fail(error, debug, 130, "interrupted")
+    except (LexloomError, cyclopts.CycloptsError) as error:
+        _fail(error, debug, 2)
+
+
+def _configuration(arguments: list[str]) -> tuple[Toml, ...]:
+    """What `--config FILE.toml` says, as defaults for the options of the command; options on the command line win."""
+    for number, argument in enumerate(arguments):
+        name, equals, path = argument.partition("=")
+        if name == "--config" and (equals or number + 1 < len(arguments)):
+            return (Toml(path if equals else arguments[number + 1], must_exist=True, use_commands_as_keys=False),)
+    return ()
+
+
+def _fail(error: BaseException, debug: bool, status: int, message: str | None = None) -> None:
+    if debug:
+        raise error
+    print("lexloom: error:", " ".join((message or str(error)).split()), file=sys.stderr)  # noqa: T201
+    raise SystemExit(status)

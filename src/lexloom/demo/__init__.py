@@ -1,0 +1,1 @@
+"""The tour: word vectors from the text that every machine already has."""

@@ -1,0 +1,194 @@
+"""The tour: from text to word vectors, with everything that they can be asked, in under a minute."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lexloom.demo.harvest import Harvest, harvest_docstrings
+from lexloom.demo.showcase import (
+    DOCSTRING_ANALOGIES,
+    DOCSTRING_THEMES,
+    DOCSTRING_WORDS,
+    GENERAL_ANALOGIES,
+    known_themes,
+    telling_words,
+    themes_around,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from lexloom.text.store import TokenStore
+    from lexloom.vectors.table import Vectors
+
+_TOKENS_TO_TRAIN = 30_000_000  # over all epochs: ten to twenty seconds on two cores
+_EPOCHS = (3, 30)  # the fewest and the most, however long the text
+_DOCSTRING_MIN_COUNT = 20  # below it are mostly names that one package uses
+_NEIGHBORS = 6
+_THEMES = 8  # as many as the picture has colours
+
+
+def run_tour(
+    corpus: str | PathLike[str] | None = None, out: str | PathLike[str] = "demo-output", *, console: "Console | None" = None
+) -> "Vectors":
+    """Train word vectors on a text and show what they know.
+
+    Args:
+        corpus: any text that `lexloom.text.readers.open_corpus` opens; by default the docstrings of the installed packages.
+        out: the folder for the vectors, the encoded text and the picture; what an earlier tour left there is replaced.
+        console: where to print; standard output by default.
+
+    Returns:
+        The vectors.
+
+    Raises:
+        LexloomError: the text cannot be read or is empty, or the folder cannot be written.
+    """
+    from rich.console import Console
+
+    console = console or Console(highlight=False)
+    folder, started = Path(out), time.perf_counter()
+    store = _encode(console, corpus, folder)
+    vectors = _train(console, store, folder)
+    words = _words(vectors, corpus)
+    _show_neighbors(console, vectors, words)
+    _show_analogies(console, vectors, DOCSTRING_ANALOGIES if corpus is None else GENERAL_ANALOGIES)
+    picture = _draw(vectors, words, corpus, folder / "words.png")
+    _say_what_next(console, folder, picture, words, time.perf_counter() - started)
+    return vectors
+
+
+# ---- text and training -----------------------------------------------------------------------------------------------------------------
+
+
+def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path) -> "TokenStore":
+    """Find the text, split it into lower-cased words and encode it."""
+    from rich.markup import escape
+
+    from lexloom.text.readers import open_corpus
+    from lexloom.text.store import build_store
+    from lexloom.text.tokenizers import TokenizerConfig
+    from lexloom.text.vocabulary import VocabularyConfig
+
+    if corpus is None:
+        harvest = _harvest(console)
+        source, what = fspath(harvest.path), f"the docstrings of the installed packages, {harvest.documents:,} paragraphs"
+        if harvest.unreadable:
+            what += f" ({harvest.unreadable} of {harvest.files:,} files could not be read)"
+    else:
+        source = what = fspath(corpus)
+    vocabulary = VocabularyConfig() if corpus is not None else VocabularyConfig(min_count=_DOCSTRING_MIN_COUNT)
+    with _progress(console) as progress:
+        task = progress.add_task("splitting and counting", total=None)
+        store = build_store(
+            open_corpus(source),
+            folder / "store",
+            TokenizerConfig(lowercase=True),
+            vocabulary,
+            progress=lambda done: progress.update(task, completed=done),
+        )
+    words = f"{len(store.vocabulary.tokens):,} different ones seen {vocabulary.min_count} times or more"
+    console.print(f"[bold]Text[/]: {escape(what)}; {len(store.ids):,} tokens, {words}", soft_wrap=True)
+    return store
+
+
+def _harvest(console: "Console") -> Harvest:
+    with _progress(console) as progress:
+        task = progress.add_task("reading docstrings", total=None)
+        return harvest_docstrings(progress=lambda done, total: progress.update(task, completed=done, total=total))
+
+
+def _train(console: "Console", store: "TokenStore", folder: Path) -> "Vectors":
+    """Train skip-gram vectors, a line an epoch."""
+    from lexloom.vectors.config import VectorConfig
+    from lexloom.vectors.train import Reporter, train_vectors
+
+    fewest, most = _EPOCHS
+    config = VectorConfig(epochs=max(fewest, min(most, round(_TOKENS_TO_TRAIN / max(1, len(store.ids))))))
+    console.print(f"[bold]Training[/]: {config.model}, dim {config.dim}, {config.epochs} epochs")
+    with _progress(console) as progress:
+        task = progress.add_task("compiling", total=config.epochs)
+
+        def show(record: dict[str, Any]) -> None:
+            speed = record["raw_words"] / max(record["seconds"], 1e-3)
+            progress.console.print(f"  epoch {record['epoch']:>2}  loss {record['loss']:.4f}  {speed / 1e6:5.2f} M raw words/s")
+
+        reporter = Reporter(
+            working=lambda state, fraction, _: progress.update(task, description="training", completed=state.epoch + fraction),
+            epoch=show,
+        )
+        return train_vectors(store, config, out=folder / "vectors", overwrite=True, reporter=reporter)
+
+
+@contextmanager
+def _progress(console: "Console") -> Iterator["Progress"]:
+    """A bar that leaves no trace when it is done, and none at all where nobody watches."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield progress
+
+
+# ---- what the vectors know -------------------------------------------------------------------------------------------------------------
+
+
+def _words(vectors: "Vectors", corpus: str | PathLike[str] | None) -> list[str]:
+    chosen = [word for word in DOCSTRING_WORDS if word in vectors] if corpus is None else []
+    return chosen or telling_words(vectors)
+
+
+def _show_neighbors(console: "Console", vectors: "Vectors", words: list[str]) -> None:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lexloom.vectors.search import neighbors_batch
+
+    table = Table("word", "seen", "nearest neighbours (cosine)", box=box.SIMPLE)
+    console.print("[bold]Neighbours[/]")
+    for word, found in zip(words, neighbors_batch(vectors, words, _NEIGHBORS), strict=True):
+        near = "  ".join(f"{escape(neighbor.token)} [dim]{neighbor.score:.2f}[/]" for neighbor in found)
+        table.add_row(f"[cyan]{escape(word)}[/]", f"{vectors.counts[vectors.index[word]]:,}", near)
+    console.print(table)
+
+
+def _show_analogies(console: "Console", vectors: "Vectors", questions: tuple[tuple[str, str, str], ...]) -> None:
+    from rich.markup import escape
+
+    from lexloom.vectors.search import analogy
+
+    askable = [question for question in questions if all(word in vectors for word in question)][:3]
+    if askable:
+        console.print("[bold]Analogies[/]")
+    for a, b, c in askable:
+        answers = [escape(found.token) for found in analogy(vectors, a, b, c, 3)]
+        console.print(f"  {a} is to {b} as {c} is to [cyan]{answers[0]}[/]  [dim](then {', '.join(answers[1:])})[/]")
+
+
+def _draw(vectors: "Vectors", words: list[str], corpus: str | PathLike[str] | None, out: Path) -> Path:
+    from lexloom.vectors.plot import plot_vectors
+
+    themes = known_themes(vectors, DOCSTRING_THEMES) if corpus is None else {}
+    title = "Words of the docstrings of the installed packages" if corpus is None else f"Words of {Path(corpus).name}"
+    plot_vectors(vectors, out, groups=themes or themes_around(vectors, words[:_THEMES]), title=title)
+    return out
+
+
+def _say_what_next(console: "Console", folder: Path, picture: Path, words: list[str], seconds: float) -> None:
+    from rich.markup import escape
+
+    vectors = folder / "vectors"
+    console.print(f"\n[bold]Done[/] in {seconds:.0f} s. Vectors: {escape(str(vectors))}   picture: {escape(str(picture))}", soft_wrap=True)
+    console.print("Try next:")
+    for command in (
+        f"lexloom vectors neighbors {vectors} {words[-1]}",
+        f"lexloom vectors convert {vectors} {folder / 'vectors.txt'} --to word2vec",
+        f"lexloom vectors plot {vectors} --out {folder / 'top.html'} --top 300",
+        "lexloom demo --corpus YOUR_TEXT.txt",
+    ):
+        console.print(f"  {command}", markup=False, soft_wrap=True)

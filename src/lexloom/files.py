@@ -1,0 +1,344 @@
+"""Open anything, write atomically, and keep arrays in safetensors files that can be memory-mapped.
+
+One way to open a file and one way to write an artefact: everything in lexloom that touches a disk goes through here.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import weakref
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+from lexloom.errors import FormatError, InputError
+
+STDIN = "-"
+
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "U32": np.dtype("<u4"),
+    "I64": np.dtype("<i8"),
+    "U8": np.dtype("u1"),
+    "F64": np.dtype("<f8"),
+}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+
+# ---- reading -----------------------------------------------------------------------------------------------------------------------
+
+
+def open_raw(source: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a path, an fsspec URL or `-` (standard input) for reading bytes, without decompressing.
+
+    Raises:
+        InputError: it does not exist, is a folder, or cannot be read.
+    """
+    name = os.fspath(source)
+    if name == STDIN:
+        return sys.stdin.buffer
+    try:
+        if "://" in name or "::" in name:
+            import fsspec
+
+            opened = fsspec.open(name, "rb")
+            file = cast(IO[bytes], opened.open())
+            weakref.finalize(file, opened.close)  # a chained file system closes what it reads when it is collected
+            return file
+        return Path(name).open("rb")
+    except FileNotFoundError:
+        raise InputError(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{name}: is a folder, expected a file") from None
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"{name}: cannot be opened: {error}") from error
+
+
+def compression(head: bytes) -> str | None:
+    """Name the compression that a file's first bytes show: gz, bz2, xz, zst, zip or None."""
+    for magic, name in (
+        (b"\x1f\x8b", "gz"),
+        (b"BZh", "bz2"),
+        (b"\xfd7zXZ\x00", "xz"),
+        (b"\x28\xb5\x2f\xfd", "zst"),
+        (b"PK\x03\x04", "zip"),
+    ):
+        if head.startswith(magic):
+            return name
+    return None
+
+
+class ByteStream:
+    """A source opened for reading, decompressed on the way: `read(size)`, `close()`, and a name for messages.
+
+    A context manager. Damaged compressed data raises `InputError` from `read`.
+    """
+
+    def __init__(self, name: str, stream: Any, closers: contextlib.ExitStack, kind: str | None) -> None:
+        self.name, self.kind = name, kind
+        self._stream, self._closers = stream, closers
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes, or all that is left; fewer than asked only at the end."""
+        try:
+            return read_exactly(self._stream, size) if size >= 0 else cast(bytes, self._stream.read())
+        except Exception as error:
+            if self.kind is None and not isinstance(error, OSError):
+                raise
+            what = f"the {self.kind} data is damaged or cut short" if self.kind else "cannot be read"
+            raise InputError(f"{self.name}: {what}: {error}") from error
+
+    def close(self) -> None:
+        """Close the source (standard input stays open)."""
+        self._closers.close()
+
+    def __enter__(self) -> "ByteStream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Peeked:
+    """A readable stream whose first bytes were already taken from it."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head, self._rest = head, rest
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._head:
+            return self._rest.read(size)
+        if size < 0:
+            head, self._head = self._head, b""
+            return head + self._rest.read()
+        head, self._head = self._head[:size], self._head[size:]
+        return head
+
+
+def open_bytes(source: str | os.PathLike[str]) -> ByteStream:
+    """Open a path, URL or `-` and decompress it by its magic bytes (gz, bz2, xz, zst, or a zip with one member).
+
+    Raises:
+        InputError: it cannot be opened, or is a zip with more than one member (the message lists them).
+    """
+    name = os.fspath(source)
+    with contextlib.ExitStack() as stack:
+        raw = open_raw(source)
+        if raw is not sys.stdin.buffer:
+            stack.callback(raw.close)
+        head = read_exactly(raw, 6)
+        kind = compression(head)
+        stream: Any = _Peeked(head, raw)
+        if kind == "gz":
+            import gzip
+
+            stream = stack.enter_context(gzip.GzipFile(fileobj=stream))
+        elif kind == "bz2":
+            import bz2
+
+            stream = stack.enter_context(bz2.BZ2File(stream))
+        elif kind == "xz":
+            import lzma
+
+            stream = stack.enter_context(lzma.LZMAFile(stream))
+        elif kind == "zst":
+            import zstandard
+
+            stream = stack.enter_context(zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True))
+        elif kind == "zip":
+            stream = _only_member(name, stream, stack)
+        return ByteStream(name, stream, stack.pop_all(), kind)
+    raise AssertionError("unreachable")  # ExitStack.__exit__ never swallows here
+
+
+def read_exactly(stream: IO[bytes], size: int) -> bytes:
+    """Read `size` bytes, or all that is left where there is less; pipes hand out less than asked."""
+    parts: list[bytes] = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _only_member(name: str, stream: Any, stack: contextlib.ExitStack) -> IO[bytes]:
+    spool = stack.enter_context(tempfile.SpooledTemporaryFile(max_size=1 << 26))
+    shutil.copyfileobj(stream, spool)
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(spool))
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{name}: the zip data is damaged or cut short: {error}") from error
+    members = [member.filename for member in archive.infolist() if not member.is_dir()]
+    if len(members) != 1:
+        found = ", ".join(members[:8]) + (", ..." if len(members) > 8 else "")
+        hint = f"; name one as zip://{members[0]}::{name}" if members else ""
+        raise InputError(f"{name}: the zip holds {len(members)} files ({found or 'none'}), expected one{hint}")
+    return stack.enter_context(archive.open(members[0]))
+
+
+# ---- writing -----------------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def write_atomically(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `target`; what is written there replaces `target` in one rename, or vanishes on an error.
+
+    Works for a file and for a folder (an existing folder is moved aside first, and removed after the rename).
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    remove(temporary)
+    try:
+        yield temporary
+        if target.is_dir():
+            old = target.with_name(f".{target.name}.{os.getpid()}.old")
+            remove(old)
+            target.rename(old)
+            temporary.rename(target)
+            remove(old)
+        else:
+            temporary.replace(target)
+    finally:
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it; it need not exist."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a UTF-8 file atomically; lone surrogates (bytes of a token that were not UTF-8) go out as those bytes."""
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write JSON atomically, indented, keys in the order given."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file of an artefact.
+
+    Raises:
+        FormatError: it is missing or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_bytes().decode("utf-8", "surrogateescape"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise FormatError(f"{os.fspath(path)}: missing") from None
+    except ValueError as error:
+        raise FormatError(f"{os.fspath(path)}: not valid JSON: {error}") from error
+
+
+# ---- arrays: safetensors, streamed out and memory-mapped in ------------------------------------------------------------------------
+
+
+def write_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, "np.ndarray | Blocks"], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file without a second copy of the data in memory (not atomic by itself).
+
+    Args:
+        path: the file; it is created or replaced.
+        tensors: arrays, or `Blocks` where the rows come one after the other.
+        metadata: strings kept in the header.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name, tensor in tensors.items():
+        begin, end = end, end + int(np.prod(tensor.shape, dtype=np.int64)) * tensor.dtype.itemsize
+        header[name] = {"dtype": _NAMES[np.dtype(tensor.dtype)], "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with Path(path).open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for tensor in tensors.values():
+            for block in tensor.blocks if isinstance(tensor, Blocks) else _row_blocks(tensor):
+                file.write(np.ascontiguousarray(block).data)
+
+
+class Blocks:
+    """An array handed over in pieces: its whole shape and type, and an iterable of consecutive pieces along the first axis."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, blocks: Iterable[np.ndarray]) -> None:
+        self.shape, self.dtype, self.blocks = shape, np.dtype(dtype), blocks
+
+
+def _row_blocks(array: np.ndarray, size: int = 1 << 22) -> Iterator[np.ndarray]:
+    rows = max(1, size // max(1, int(np.prod(array.shape[1:], dtype=np.int64))))
+    for first in range(0, len(array), rows):
+        yield array[first : first + rows]
+
+
+def map_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Memory-map every tensor of a safetensors file, read-only; nothing is read before it is used.
+
+    Raises:
+        FormatError: the file is missing, cut short, or not safetensors.
+    """
+    path = Path(path)
+    try:
+        header, base, size = _tensor_header(path)
+        tensors: dict[str, np.ndarray] = {}
+        for name, entry in header.items():
+            if name == "__metadata__":
+                continue
+            dtype, shape, (begin, end) = _DTYPES[entry["dtype"]], tuple(entry["shape"]), entry["data_offsets"]
+            if end - begin != int(np.prod(shape, dtype=np.int64)) * dtype.itemsize or not 0 <= begin <= end <= size - base:
+                raise ValueError(f"tensor {name!r} does not fit: offsets {begin} to {end} in {size - base} bytes of data")
+            tensors[name] = np.memmap(path, dtype, "r", base + begin, shape) if end > begin else np.empty(shape, dtype)
+        return tensors
+    except FileNotFoundError:
+        raise FormatError(f"{path}: missing") from None
+    except KeyError as error:
+        raise FormatError(f"{path}: a tensor of a type or with a field that lexloom does not read: {error}") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise FormatError(f"{path}: not a whole safetensors file: {error}") from None
+
+
+def tensor_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The strings kept in a safetensors file's header.
+
+    Raises:
+        FormatError: the file is missing, cut short, or not safetensors.
+    """
+    try:
+        return dict(_tensor_header(Path(path))[0].get("__metadata__", {}))
+    except FileNotFoundError:
+        raise FormatError(f"{os.fspath(path)}: missing") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise FormatError(f"{os.fspath(path)}: not a whole safetensors file: {error}") from None
+
+
+def _tensor_header(path: Path) -> tuple[dict[str, Any], int, int]:
+    """The parsed header, where the data begins, and the size of the file."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= min(size - 8, 100_000_000):
+            raise ValueError(f"a header of {length} bytes in a file of {size}")
+        return json.loads(file.read(length)), 8 + length, size
+
+
+def checksum(*parts: "bytes | np.ndarray | Iterable[np.ndarray]") -> str:
+    """Hash bytes and arrays to a hexadecimal BLAKE2b digest of 128 bits."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, bytes):
+            digest.update(part)
+        else:
+            for block in _row_blocks(part) if isinstance(part, np.ndarray) else part:
+                digest.update(np.ascontiguousarray(block).data.cast("B"))
+    return digest.hexdigest()

@@ -1,0 +1,41 @@
+"""What went wrong while a corpus was read: counted, with the first place, and never in silence."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class CorpusReport:
+    """What reading a corpus met; complete once the reading is.
+
+    Attributes:
+        documents: documents read, empty ones included.
+        broken: sequences of bytes that were not UTF-8 (or lone surrogates), each replaced by U+FFFD.
+        first_broken: where the first of them was, `file:line`.
+        bad_lines: records left out because they could not be understood.
+        first_bad: where the first of them was and why, `file:line: reason`.
+    """
+
+    documents: int = 0
+    broken: int = 0
+    first_broken: str | None = None
+    bad_lines: int = 0
+    first_bad: str | None = None
+
+    def add_broken(self, count: int, where: str) -> None:
+        """Count replaced bytes."""
+        self.broken += count
+        self.first_broken = self.first_broken or where
+
+    def add_bad(self, where: str, reason: str) -> None:
+        """Count a record that is left out."""
+        self.bad_lines += 1
+        self.first_bad = self.first_bad or f"{where}: {reason}"
+
+    def warnings(self) -> list[str]:
+        """Say what a user should know, one line each; empty when all was well."""
+        lines = []
+        if self.broken:
+            lines.append(f"{self.first_broken}: not valid UTF-8; {self.broken} broken places in all were replaced by U+FFFD")
+        if self.bad_lines:
+            lines.append(f"{self.bad_lines} bad records were left out; the first: {self.first_bad}")
+        return lines

@@ -1,0 +1,210 @@
+"""`Vocabulary`: the tokens that have an id, with their counts; and how it is chosen from all that was counted."""
+
+import json
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lexloom.errors import ConfigError, FormatError
+from lexloom.files import checksum, read_json, write_text
+
+FORMAT_VERSION = 1
+
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "pad": ("<pad>", "[PAD]"),
+    "unk": ("<unk>", "[UNK]"),
+    "bos": ("<bos>", "<s>", "[BOS]"),
+    "eos": ("<eos>", "</s>", "[EOS]"),
+    "mask": ("<mask>", "[MASK]"),
+    "cls": ("<cls>", "[CLS]"),
+    "sep": ("<sep>", "[SEP]"),
+}
+"""The special tokens by role: the one that lexloom writes, then those by which others' tokenizers are known to call it."""
+
+
+@dataclass(frozen=True)
+class VocabularyConfig:
+    """Which of the counted tokens get an id. The vocabulary that comes with a subword tokenizer is kept whole instead."""
+
+    min_count: int = 5
+    """Leave out tokens seen less often than this."""
+    max_size: int | None = None
+    """Keep at most this many tokens, the most frequent; special tokens are not counted."""
+    max_types: int | None = None
+    """While counting, hold at most about this many different tokens in memory; rare ones are pruned, and the report says how many."""
+
+    def __post_init__(self) -> None:
+        if self.min_count < 1:
+            raise ConfigError(f"min_count {self.min_count}: expected at least 1")
+        for name, value in (("max_size", self.max_size), ("max_types", self.max_types)):
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} {value}: expected at least 1")
+
+
+class Vocabulary:
+    """V tokens and their ids: special ones first, then the most frequent first, ties in the order of first appearance.
+
+    Attributes:
+        tokens: V tokens; the id of each is its position.
+        counts: int64 (V,), occurrences in the corpus; for a special token those of its own text, usually none.
+        specials: from role to token (`unk` always).
+        report: what was left out and why: `{"min_count": {"types": n, "occurrences": n}, "max_size": ..., "pruned": ...}`.
+        index: from token to id.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        counts: np.ndarray,
+        specials: Mapping[str, str],
+        report: Mapping[str, Mapping[str, int]] | None = None,
+    ) -> None:
+        self.tokens = list(tokens)
+        self.counts = np.asarray(counts, np.int64)
+        self.specials = dict(specials)
+        self.report = {reason: dict(numbers) for reason, numbers in (report or {}).items()}
+        self.index = {token: number for number, token in enumerate(self.tokens)}
+        if len(self.index) != len(self.tokens) or len(self.counts) != len(self.tokens):
+            raise FormatError(
+                f"{len(self.tokens)} tokens, {len(self.index)} of them different, {len(self.counts)} counts: expected the same"
+            )
+        if "unk" not in self.specials or not self.index.keys() >= set(self.specials.values()):
+            raise FormatError(f"special tokens {self.specials}: expected unk among them, and all of them among the tokens")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self.index
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self)} tokens)"
+
+    @property
+    def unk_id(self) -> int:
+        """The id that stands for every token without one."""
+        return self.index[self.specials["unk"]]
+
+    def id_of(self, token: str) -> int:
+        """The id of a token, or that of `unk`."""
+        return self.index.get(token, self.unk_id)
+
+    def encode(self, tokens: Iterable[str]) -> np.ndarray:
+        """Give the ids of n tokens, uint32 (n,)."""
+        get, unk = self.index.get, self.unk_id
+        return np.array([get(token, unk) for token in tokens], np.uint32)
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """Give the tokens of ids."""
+        return [self.tokens[number] for number in ids]
+
+    @property
+    def identity(self) -> str:
+        """A checksum of tokens, counts and roles."""
+        return checksum(json.dumps([self.tokens, self.specials]).encode(), self.counts)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write readable JSON, a token and its count a line."""
+        head = {"format": "lexloom vocabulary", "version": FORMAT_VERSION, "specials": self.specials, "report": self.report}
+        lines = (json.dumps(pair, ensure_ascii=False) for pair in zip(self.tokens, self.counts.tolist(), strict=True))
+        start = json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")
+        write_text(path, start + ',\n "tokens": [\n' + ",\n".join(lines) + "\n ]\n}\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Vocabulary":
+        """Read what `save` wrote.
+
+        Raises:
+            FormatError: it is missing, damaged, or of another format or version.
+        """
+        content = read_json(path)
+        name = os.fspath(path)
+        if not isinstance(content, dict) or content.get("format") != "lexloom vocabulary":
+            raise FormatError(f"{name}: not a lexloom vocabulary")
+        if content.get("version") != FORMAT_VERSION:
+            raise FormatError(f"{name}: vocabulary format version {content.get('version')}, this lexloom reads {FORMAT_VERSION}")
+        try:
+            pairs = content["tokens"]
+            counts = np.array([count for _, count in pairs], np.int64)
+            return cls([token for token, _ in pairs], counts, content["specials"], content["report"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FormatError(f"{name}: the vocabulary is damaged: {error!r}") from None
+        except FormatError as error:
+            raise FormatError(f"{name}: the vocabulary is damaged: {error}") from None
+
+
+def special_tokens(roles: Sequence[str], existing: Collection[str] = ()) -> dict[str, str]:
+    """Name the special tokens of some roles.
+
+    Args:
+        roles: keys of `ROLES`; unk is put first where it is not among them.
+        existing: tokens of a tokenizer, whose own names for the roles are kept.
+
+    Raises:
+        ConfigError: a role is not known.
+    """
+    for role in roles:
+        if role not in ROLES:
+            raise ConfigError(f"special token {role!r}: expected one of {', '.join(ROLES)}")
+    wanted = roles if "unk" in roles else ("unk", *roles)
+    return {role: next((name for name in ROLES[role] if name in existing), ROLES[role][0]) for role in wanted}
+
+
+@dataclass(frozen=True)
+class TypeCounts:
+    """All different tokens (types) that were counted, by provisional id: the order of first appearance.
+
+    Attributes:
+        tokens: the m tokens that are still known by name.
+        ids: int64 (m,), their provisional ids, ascending.
+        counts: int64 (n,), occurrences by provisional id; of the pruned ones too, which are not among `ids`.
+    """
+
+    tokens: list[str]
+    ids: np.ndarray
+    counts: np.ndarray
+
+
+def choose_vocabulary(
+    types: TypeCounts, specials: Mapping[str, str], *, min_count: int, max_size: int | None = None
+) -> tuple[Vocabulary, np.ndarray]:
+    """Choose which tokens get an id.
+
+    Args:
+        types: what was counted.
+        specials: from role to token; these come first, whatever their counts.
+        min_count: tokens seen less often get none; 0 keeps those that were never seen too.
+        max_size: how many tokens, besides the special ones, get one.
+
+    Returns:
+        The vocabulary, and uint32 (n,): the final id of each provisional one, that of unk where the token was left out.
+    """
+    counts = types.counts[types.ids]
+    special_names = set(specials.values())
+    place_of = {token: place for place, token in enumerate(types.tokens) if token in special_names}
+    places = [place_of.get(token, -1) for token in specials.values()]
+    special = np.zeros(len(counts), bool)
+    special[[place for place in places if place >= 0]] = True
+    frequent = np.flatnonzero((counts >= min_count) & ~special)
+    ordered = frequent[np.argsort(-counts[frequent], kind="stable")]
+    kept = ordered[:max_size]
+
+    tokens = [*specials.values(), *(types.tokens[place] for place in kept.tolist())]
+    special_counts = [int(counts[place]) if place >= 0 else 0 for place in places]
+    rare = (counts < min_count) & ~special
+    pruned = np.ones(len(types.counts), bool)
+    pruned[types.ids] = False
+    report = {
+        "min_count": {"types": int(rare.sum()), "occurrences": int(counts[rare].sum())},
+        "max_size": {"types": len(ordered) - len(kept), "occurrences": int(counts[ordered[len(kept) :]].sum())},
+        "pruned": {"types": int(pruned.sum()), "occurrences": int(types.counts[pruned].sum())},
+    }
+    vocabulary = Vocabulary(tokens, np.concatenate([np.array(special_counts, np.int64), counts[kept]]), specials, report)
+    final = np.full(len(types.counts), vocabulary.unk_id, np.uint32)
+    final[types.ids[kept]] = np.arange(len(specials), len(tokens), dtype=np.uint32)
+    for number, place in enumerate(places):
+        if place >= 0:
+            final[types.ids[place]] = number
+    return vocabulary, final

@@ -1,0 +1,1 @@
+"""Word vectors: train, keep, question, judge, plot."""

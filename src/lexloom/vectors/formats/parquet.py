@@ -1,0 +1,102 @@
+"""Read and write Parquet with the columns token (string), count (integer) and vector (an array of float32)."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lexloom.errors import FormatError
+from lexloom.files import write_atomically
+from lexloom.vectors.formats.gather import Gatherer
+from lexloom.vectors.formats.source import Provenance, Request, Source
+from lexloom.vectors.formats.writing import is_unicode
+from lexloom.vectors.table import Vectors
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_GROUP_BYTES = 1 << 24  # a row group holds so much of the matrix, and is what reading takes at a time
+
+
+def read_parquet(source: Source, request: Request, provenance: Provenance) -> Vectors:
+    """Read a Parquet file group by group.
+
+    Raises:
+        FormatError: it is damaged, lacks a column `token` or `vector`, or its vectors differ in length.
+    """
+    import polars as pl
+
+    local = source.compression is None and Path(source.name).is_file()
+    data: Any = source.name if local else io.BytesIO(source.read())
+    try:
+        table = pl.scan_parquet(data, glob=False)
+        columns = table.collect_schema()
+        if columns.get("token") != pl.String or not isinstance(columns.get("vector"), pl.List | pl.Array):
+            found = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
+            raise FormatError(f"{source.name}: columns {found}; expected token (String), vector (numbers), and perhaps count")
+        return _read_groups(source.name, table, request, provenance)
+    except pl.exceptions.PolarsError as error:
+        raise FormatError(f"{source.name}: a Parquet file that is damaged: {str(error).splitlines()[0]}") from None
+
+
+def _read_groups(name: str, table: "pl.LazyFrame", request: Request, provenance: Provenance) -> Vectors:
+    import polars as pl
+
+    length = table.select(pl.len()).collect().item()
+    dim = 0 if length == 0 else int(_lengths(table.slice(0, 1).collect()["vector"])[0])
+    if length and dim == 0:
+        raise FormatError(f"{name}: the vector of row 1 is empty")
+    has_counts = "count" in table.collect_schema()
+    gatherer, counts = Gatherer(max(1, dim), request, length), dict[str, int]()
+    while gatherer.rows < length and not gatherer.done:
+        size = max(1, _GROUP_BYTES // (4 * dim))
+        group = table.slice(gatherer.rows, size if gatherer.room is None else min(size, gatherer.room)).collect()
+        tokens = group["token"].to_list()
+        if None in tokens:
+            raise FormatError(f"{name}: the token of row {gatherer.rows + tokens.index(None) + 1:,} is null")
+        wrong = _lengths(group["vector"]) != dim
+        if wrong.any():
+            raise FormatError(f"{name}: the vector of row {gatherer.rows + int(wrong.argmax()) + 1:,} is not of {dim} numbers as in row 1")
+        numbers = group["vector"].explode(empty_as_null=False).cast(pl.Float32)
+        if numbers.null_count():
+            raise FormatError(f"{name}: a vector contains null, which is no number")
+        if has_counts:
+            for token, count in zip(tokens, group["count"].fill_null(0).to_list(), strict=True):
+                counts.setdefault(token, int(count))
+        gatherer.rows += len(tokens)
+        gatherer.add(tokens, numbers.to_numpy().reshape(len(tokens), dim))
+    provenance.rows, provenance.duplicates = gatherer.rows, gatherer.duplicates
+    tokens, matrix = gatherer.finish()
+    return Vectors(tokens, matrix, np.array([counts[token] for token in tokens], np.int64) if has_counts else None)
+
+
+def _lengths(column: "pl.Series") -> np.ndarray:
+    import polars as pl
+
+    lengths = column.arr.len() if isinstance(column.dtype, pl.Array) else column.list.len()
+    return lengths.fill_null(0).to_numpy()
+
+
+def write_parquet(vectors: Vectors, target: Path) -> None:
+    """Write the tokens, counts and vectors.
+
+    Raises:
+        FormatError: a token is not Unicode text.
+    """
+    import polars as pl
+
+    for row, token in enumerate(vectors.tokens):
+        if not is_unicode(token):
+            raise FormatError(
+                f"token {token!r} (row {row + 1:,}) is not valid UTF-8, which Parquet cannot hold; save as word2vec or folder"
+            )
+    frame = pl.DataFrame(
+        {
+            "token": pl.Series(vectors.tokens, dtype=pl.String),
+            "count": pl.Series(vectors.counts, dtype=pl.Int64),
+            "vector": pl.Series(np.ascontiguousarray(vectors.matrix), dtype=pl.Array(pl.Float32, vectors.dim)),
+        }
+    )
+    with write_atomically(target) as temporary:
+        frame.write_parquet(temporary, row_group_size=max(1, _GROUP_BYTES // (4 * vectors.dim)))

@@ -1,0 +1,259 @@
+"""Sixteen floats as one value: explicit vectors inside Numba.
+
+Numba does not vectorise the training loops by itself: with this many arrays that may alias, LLVM gives up and leaves scalar code. So
+the kernels say what they want. `Float32x16` is a Numba type whose data model is LLVM's `<16 x float>`; the intrinsics below are its
+arithmetic. LLVM lowers them to one AVX-512 register, two AVX ones or four of NEON, whatever the machine has, and no question of
+aliasing arises.
+
+`at` is always an index into a flat float32 array, in floats, and need not be aligned.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+LANES = 16
+VECTOR = ir.VectorType(ir.FloatType(), LANES)
+INTEGERS = ir.VectorType(ir.IntType(32), LANES)
+
+Codegen = Callable[[Any, Any, Any, Any], Any]
+
+
+class Float32x16(types.Type):
+    """The Numba type of sixteen 32-bit floats."""
+
+    def __init__(self) -> None:
+        super().__init__(name="float32x16")
+
+
+float32x16 = Float32x16()
+
+
+@register_model(Float32x16)
+class _Float32x16Model(models.PrimitiveModel):
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        super().__init__(manager, numba_type, VECTOR)
+
+
+# ---- pieces of LLVM code that the intrinsics share ----------------------------------------------------------------------------------
+
+
+def constant(value: float) -> ir.Constant:
+    """A vector constant with the same value in every lane."""
+    return ir.Constant(VECTOR, [value] * LANES)
+
+
+def integers(value: int) -> ir.Constant:
+    """An integer vector constant with the same value in every lane."""
+    return ir.Constant(INTEGERS, [value] * LANES)
+
+
+def data(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
+    """The pointer to the first element of an array."""
+    return context.make_array(array_type)(context, builder, array).data
+
+
+def load_at(builder: Any, pointer: Any, at: Any) -> Any:
+    """Load sixteen floats from `pointer[at]` on."""
+    value = builder.load(builder.bitcast(builder.gep(pointer, [at]), VECTOR.as_pointer()))
+    value.align = 4
+    return value
+
+
+def store_at(builder: Any, value: Any, pointer: Any, at: Any) -> None:
+    """Store sixteen floats to `pointer[at]` on."""
+    builder.store(value, builder.bitcast(builder.gep(pointer, [at]), VECTOR.as_pointer())).align = 4
+
+
+def broadcast(builder: Any, scalar: Any) -> Any:
+    """A vector with one scalar in every lane."""
+    undefined = ir.Constant(VECTOR, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, undefined, integers(0))
+
+
+def call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    """Call an LLVM intrinsic function by its name."""
+    signature = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), arguments)
+
+
+def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c, rounded once."""
+    return call(builder, "llvm.fma.v16f32", VECTOR, [a, b, c])
+
+
+def reduce_all(builder: Any, vectors: list[Any]) -> Any:
+    """Sum each of up to sixteen vectors over its lanes; lane i of the result is the sum of `vectors[i]`.
+
+    A butterfly: at stride s two vectors that differ in bit s of their number become one, in which bit s of the lane says whose
+    partial sum it is. 30 shuffles and 15 additions for sixteen sums, where one at a time takes 64 and 64.
+    """
+    zero = constant(0.0)
+    vectors = vectors + [zero] * (LANES - len(vectors))
+    for stride in (8, 4, 2, 1):
+        whose = [LANES if lane & stride else 0 for lane in range(LANES)]
+        low = ir.Constant(INTEGERS, [whose[lane] + (lane & ~stride) for lane in range(LANES)])
+        high = ir.Constant(INTEGERS, [whose[lane] + (lane | stride) for lane in range(LANES)])
+        vectors = [
+            builder.fadd(builder.shuffle_vector(a, b, low), builder.shuffle_vector(a, b, high), flags=("nsz",)) if a is not zero else zero
+            for a, b in zip(vectors[:stride], vectors[stride:], strict=True)
+        ]
+    return vectors[0]
+
+
+# ---- the arithmetic, one intrinsic each ---------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def load(typing: Any, array: Any, at: Any) -> tuple[Any, Codegen]:
+    """Sixteen floats from array[at] on."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return load_at(builder, data(context, builder, signature.args[0], arguments[0]), arguments[1])
+
+    return float32x16(array, at), code
+
+
+@intrinsic
+def store(typing: Any, array: Any, at: Any, value: Any) -> tuple[Any, Codegen]:
+    """Write sixteen floats to array[at] on."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        store_at(builder, arguments[2], data(context, builder, signature.args[0], arguments[0]), arguments[1])
+        return context.get_dummy_value()
+
+    return types.void(array, at, float32x16), code
+
+
+@intrinsic
+def splat(typing: Any, scalar: Any) -> tuple[Any, Codegen]:
+    """One float32 in every lane."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return broadcast(builder, arguments[0])
+
+    return float32x16(types.float32), code
+
+
+@intrinsic
+def add(typing: Any, a: Any, b: Any) -> tuple[Any, Codegen]:
+    """Lane by lane a + b."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fadd(*arguments)
+
+    return float32x16(a, b), code
+
+
+@intrinsic
+def sub(typing: Any, a: Any, b: Any) -> tuple[Any, Codegen]:
+    """Lane by lane a - b."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fsub(*arguments)
+
+    return float32x16(a, b), code
+
+
+@intrinsic
+def mul(typing: Any, a: Any, b: Any) -> tuple[Any, Codegen]:
+    """Lane by lane a * b."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fmul(*arguments)
+
+    return float32x16(a, b), code
+
+
+@intrinsic
+def div(typing: Any, a: Any, b: Any) -> tuple[Any, Codegen]:
+    """Lane by lane a / b."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fdiv(*arguments)
+
+    return float32x16(a, b), code
+
+
+@intrinsic
+def fma(typing: Any, a: Any, b: Any, c: Any) -> tuple[Any, Codegen]:
+    """Lane by lane a * b + c, rounded once."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return fused(builder, *arguments)
+
+    return float32x16(a, b, c), code
+
+
+@intrinsic
+def total(typing: Any, a: Any) -> tuple[Any, Codegen]:
+    """The sum over the lanes, a float32."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.extract_element(reduce_all(builder, [arguments[0]]), ir.Constant(ir.IntType(32), 0))
+
+    return types.float32(a), code
+
+
+@intrinsic
+def prefetch(typing: Any, array: Any, at: Any) -> tuple[Any, Codegen]:
+    """Ask for the cache line of array[at]; nothing else happens."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        pointer = builder.gep(data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        hints = [ir.Constant(word, 0), ir.Constant(word, 3), ir.Constant(word, 1)]  # for reading, keep in every level, data
+        call(builder, "llvm.prefetch.p0", ir.VoidType(), [builder.bitcast(pointer, byte), *hints])
+        return context.get_dummy_value()
+
+    return types.void(array, at), code
+
+
+@intrinsic
+def exp(typing: Any, a: Any) -> tuple[Any, Codegen]:
+    """e to the power of each lane, relative error below 2e-7, the argument held within +-30.
+
+    The argument is split as n ln 2 + f with |f| <= ln 2 / 2; e^f is its Taylor polynomial of degree 6 (the first term left out is below
+    2e-7), and 2^n goes straight into the exponent bits.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x = call(builder, "llvm.maxnum.v16f32", VECTOR, [arguments[0], constant(-30.0)])
+        x = call(builder, "llvm.minnum.v16f32", VECTOR, [x, constant(30.0)])
+        n = call(builder, "llvm.rint.v16f32", VECTOR, [builder.fmul(x, constant(1.4426950408889634))])
+        f = fused(builder, n, constant(-0.693359375), x)  # ln 2 in two parts: the first is short, so that n times it is exact
+        f = fused(builder, n, constant(2.1219444005469058e-4), f)
+        p = constant(1 / 720)
+        for factorial in (120, 24, 6, 2, 1, 1):
+            p = fused(builder, p, f, constant(1 / factorial))
+        bits = builder.add(builder.bitcast(p, INTEGERS), builder.shl(builder.fptosi(n, INTEGERS), integers(23)))
+        return builder.bitcast(bits, VECTOR)
+
+    return float32x16(a), code
+
+
+@intrinsic
+def exponent(typing: Any, a: Any) -> tuple[Any, Codegen]:
+    """The binary exponent of each positive normal lane, as a float: a = mantissa * 2^exponent with 1 <= mantissa < 2."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        biased = builder.lshr(builder.bitcast(arguments[0], INTEGERS), integers(23))
+        return builder.sitofp(builder.sub(biased, integers(127)), VECTOR)
+
+    return float32x16(a), code
+
+
+@intrinsic
+def mantissa(typing: Any, a: Any) -> tuple[Any, Codegen]:
+    """The mantissa of each positive normal lane, in [1, 2)."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = builder.and_(builder.bitcast(arguments[0], INTEGERS), integers(0x007FFFFF))
+        return builder.bitcast(builder.or_(bits, integers(0x3F800000)), VECTOR)
+
+    return float32x16(a), code
