@@ -149,13 +149,46 @@ def open_bytes(source: str | os.PathLike[str]) -> ByteStream:
 
             stream = stack.enter_context(lzma.LZMAFile(stream))
         elif kind == "zst":
-            import zstandard
-
-            stream = stack.enter_context(zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True))
+            stream = _Zstandard(stream)
         elif kind == "zip":
             stream = _only_member(name, stream, stack)
         return ByteStream(name, stream, stack.pop_all(), kind)
     raise AssertionError("unreachable")  # ExitStack.__exit__ never swallows here
+
+
+class _Zstandard:
+    """A zstd stream; unlike the library's own reader it notices where the data is cut short."""
+
+    def __init__(self, source: Any) -> None:
+        import zstandard
+
+        self._source, self._decompressor = source, zstandard.ZstdDecompressor()
+        self._frame: Any = None  # the one under way
+        self._input = self._ready = b""
+
+    def read(self, size: int = -1) -> bytes:
+        parts = [self._ready]
+        have = len(self._ready)
+        while (size < 0 or have < size) and (block := self._next()) is not None:
+            parts.append(block)
+            have += len(block)
+        whole = b"".join(parts)
+        self._ready = whole[size:] if size >= 0 else b""
+        return whole[:size] if size >= 0 else whole
+
+    def _next(self) -> bytes | None:
+        self._input = self._input or self._source.read(1 << 17)
+        if not self._input:
+            if self._frame is not None:
+                raise EOFError("the last frame has no end")
+            return None
+        if self._frame is None:
+            self._frame = self._decompressor.decompressobj()
+        block: bytes = self._frame.decompress(self._input)
+        self._input = self._frame.unused_data if self._frame.eof else b""
+        if self._frame.eof:
+            self._frame = None
+        return block
 
 
 def read_exactly(stream: IO[bytes], size: int) -> bytes:
@@ -168,7 +201,7 @@ def read_exactly(stream: IO[bytes], size: int) -> bytes:
 
 
 def _only_member(name: str, stream: Any, stack: contextlib.ExitStack) -> IO[bytes]:
-    spool = stack.enter_context(tempfile.SpooledTemporaryFile(max_size=1 << 26))
+    spool: IO[bytes] = stack.enter_context(tempfile.SpooledTemporaryFile(max_size=1 << 26))  # noqa: SIM115 (the stack closes it)
     shutil.copyfileobj(stream, spool)
     try:
         archive = stack.enter_context(zipfile.ZipFile(spool))

@@ -20,7 +20,7 @@ def test_compression_is_known_by_its_bytes(read_bytes, kind, name):
     assert read_bytes(COMPRESSORS[kind](b"one\ntwo\n"), f"{name}.{kind}" if name == "right" else name) == ["one", "two"]
 
 
-@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zst"])
 def test_compressed_data_cut_short_is_an_error(read_bytes, kind):
     with pytest.raises(InputError, match=f"{kind} data is damaged"):
         read_bytes(COMPRESSORS[kind](os.urandom(100_000))[:-50_000])

@@ -166,7 +166,7 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_bits(tmp_path):
 def test_a_finished_folder_is_not_overwritten(corpus, tmp_path):
     train_vectors(corpus, SMALL, out=tmp_path / "out")
     before = bits(tmp_path / "out")
-    with pytest.raises(InputError, match="finished.*--overwrite"):
+    with pytest.raises(InputError, match=r"finished.*--overwrite"):
         train_vectors(corpus, SMALL, out=tmp_path / "out")
     train_vectors(corpus, SMALL, out=tmp_path / "out", resume=True)
     assert bits(tmp_path / "out") == before
@@ -191,7 +191,7 @@ def test_another_corpus_makes_another_store(corpus, tmp_path):
 def test_an_unfinished_folder_asks_how_to_go_on(tmp_path):
     corpus = zipf_file(tmp_path / "corpus.txt", 400_000)
     begin_and_interrupt(corpus, tmp_path / "out")
-    with pytest.raises(InputError, match="unfinished.*--resume"):
+    with pytest.raises(InputError, match=r"unfinished.*--resume"):
         train_vectors(corpus, SMALL, out=tmp_path / "out")
     with pytest.raises(ConfigError, match="dim was 16, now 17"):
         train_vectors(corpus, VectorConfig(dim=17, epochs=2), out=tmp_path / "out", resume=True)

@@ -59,8 +59,8 @@ def training_progress(corpus: "Corpus | None" = None) -> "Iterator[Reporter]":
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         line = bar.add_task("reading", total=None, status="")
 
-        def encoding(tokens: int) -> None:
-            bar.update(line, description="encoding", status=f"{tokens / 1e6:.1f} M tokens")
+        def encoding(size: int) -> None:
+            bar.update(line, description="encoding", status=f"{size / 1e6:.0f} MB of text")
 
         def encoded(store: Any, reused: bool) -> None:
             how = "reused" if reused else "encoded"
@@ -107,8 +107,11 @@ def show_comparison(result: "Comparison") -> None:
     for answers in result.analogy:
         for name, answer in zip(result.names, answers, strict=True):
             totals = [total for total in (answer.semantic, answer.syntactic, answer.total) if total is not None]
-            rows = [(s.name, s.correct, s.scored, s.questions, s.accuracy) for s in (*answer.sections, *totals)]
-            show_table(f"analogies: {name}, {Path(answer.file).name}", ("section", "correct", "scored", "questions", "accuracy"), rows)
+            show_table(
+                f"analogies: {name}, {Path(answer.file).name}",
+                ("section", "correct", "scored", "questions", "accuracy"),
+                [(s.name, s.correct, s.scored, s.questions, s.accuracy) for s in (*answer.sections, *totals)],
+            )
 
 
 def show_description(description: dict[str, Any]) -> None:

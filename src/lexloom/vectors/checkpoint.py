@@ -21,6 +21,8 @@ FORMAT_VERSION = 1
 class Progress:
     """How far a training has come: everything that a resumed run needs besides the matrices and the configuration."""
 
+    text: str = ""
+    """The checksum of the encoded text; the numbers below mean nothing for another."""
     epoch: int = 0
     """The epoch under way, from 0."""
     job: int = 0

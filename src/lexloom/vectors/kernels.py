@@ -26,7 +26,7 @@ import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -247,7 +247,7 @@ def _learn(work, m, target, rate, product, exponents, D, outputs, tiles, tall):
 
 
 @functools.cache
-def _window_kernel(D: int, NEGATIVE: int, CBOW: int, STAMP: int) -> Kernel:
+def _window_kernel(D: int, NEGATIVE: int, CBOW: int, STAMP: int) -> Any:
     OUTPUTS = NEGATIVE + 1
     TILES, TALL = tiling(OUTPUTS)
 
@@ -367,7 +367,7 @@ def _push(work, x, centre, outputs, noise, target, rate, D, state):
 
 
 @functools.cache
-def _pair_kernel(D: int, NEGATIVE: int, CBOW: int, STAMP: int) -> Kernel:
+def _pair_kernel(D: int, NEGATIVE: int, CBOW: int, STAMP: int) -> Any:
     OUTPUTS = NEGATIVE + 1
 
     @njit(nogil=True, error_model="numpy", boundscheck=False, cache=True)
@@ -429,4 +429,5 @@ def compile_kernel(name: str, plan: Plan) -> Kernel:
         the sum of the losses, the number of terms, and the effective words. It holds no GIL.
     """
     make = {"window": _window_kernel, "pair": _pair_kernel}[name]
-    return make(plan.dim, plan.negative, int(plan.cbow), _source_stamp())
+    kernel: Kernel = make(plan.dim, plan.negative, int(plan.cbow), _source_stamp())
+    return kernel

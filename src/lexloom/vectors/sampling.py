@@ -80,7 +80,7 @@ def stream_seed(seed: int, epoch: int, job: int) -> int:
 
 
 @njit(inline="always")
-def advance(state: int) -> int:
+def advance(state):
     """The next state of a 64-bit xorshift generator (Marsaglia 2003, shifts 13, 7, 17); the state is the draw."""
     state ^= state << np.uint64(13)
     state ^= state >> np.uint64(7)
@@ -89,13 +89,13 @@ def advance(state: int) -> int:
 
 
 @njit(inline="always")
-def below(state: int, size: int) -> int:
+def below(state, size):
     """A whole number in [0, size) from the upper half of a draw, without a division."""
     return np.int64(((state >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32))
 
 
 @njit(inline="always")
-def negative(state: int, noise: np.ndarray) -> int:
+def negative(state, noise):
     """A word from the noise distribution for a draw."""
     column = below(state, noise.shape[0])
     entry = noise[column]

@@ -40,8 +40,8 @@ CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 class Reporter:
     """What a training tells while it runs; each part does nothing unless given."""
 
-    encoding: Callable[[int], None] = lambda _tokens: None
-    """Raw tokens encoded so far."""
+    encoding: Callable[[int], None] = lambda _size: None
+    """Bytes of text encoded so far."""
     encoded: Callable[[TokenStore, bool], None] = lambda _store, _reused: None
     """The store, and whether it was there already."""
     working: Callable[[Progress, float, Loop], None] = lambda _progress, _fraction, _loop: None
@@ -90,16 +90,18 @@ def train_vectors(
     reporter = reporter or Reporter()
     with _folder(out) as folder:
         keep = out is not None
-        options = {
-            name: dataclasses.asdict(part) for name, part in zip(("vectors", "tokenizer", "vocabulary"), (config, *text), strict=True)
+        options: dict[str, Any] = {
+            "vectors": dataclasses.asdict(config),
+            "tokenizer": dataclasses.asdict(text[0]),
+            "vocabulary": dataclasses.asdict(text[1]),
         }
         if keep and _claim(folder, config, options, resume=resume, overwrite=overwrite):
             return load_vectors(folder)
-        encoded = _encode(corpus, Path(store) if store else folder / STORE, *text, reporter)
+        encoded = _encode(corpus, Path(store) if store else folder / STORE, *text, resume=resume, reporter=reporter)
         training = _prepare(config, encoded, folder)
-        progress = Progress()
+        progress = Progress(text=encoded.header["checksums"]["ids"])
         if (folder / CHECKPOINT).exists():
-            progress = load_checkpoint(folder / CHECKPOINT, training.loop.source, training.loop.target)
+            progress = _continue(folder / CHECKPOINT, training.loop, progress.text)
         progress = _run(training, progress, folder, reporter, keep)
         vectors = _result(training, encoded, progress, options)
         if not keep:
@@ -167,7 +169,10 @@ def _refuse_differences(folder: Path, config: VectorConfig, options: dict[str, A
 # ---- text and matrices --------------------------------------------------------------------------------------------------------------
 
 
-def _encode(corpus: Source, path: Path, tokenizer: TokenizerConfig, vocabulary: VocabularyConfig, reporter: Reporter) -> TokenStore:
+def _encode(
+    corpus: Source, path: Path, tokenizer: TokenizerConfig, vocabulary: VocabularyConfig, *, resume: bool, reporter: Reporter
+) -> TokenStore:
+    """Encode the corpus, or take the store that is there: of the same text, or of text that can be read only once and was."""
     if isinstance(corpus, TokenStore):
         reporter.encoded(corpus, True)
         return corpus
@@ -175,7 +180,10 @@ def _encode(corpus: Source, path: Path, tokenizer: TokenizerConfig, vocabulary: 
         corpus = open_corpus(corpus)
     elif not isinstance(corpus, Corpus):
         corpus = iterable_corpus(corpus)
-    store, reused = open_or_build_store(corpus, path, tokenizer, vocabulary, progress=reporter.encoding)
+    if resume and corpus.fingerprint() is None and (path / "store.json").exists():
+        store, reused = TokenStore.open(path), True
+    else:
+        store, reused = open_or_build_store(corpus, path, tokenizer, vocabulary, progress=reporter.encoding)
     reporter.encoded(store, reused)
     return store
 
@@ -266,6 +274,14 @@ def _readonly(array: np.ndarray) -> np.ndarray:
 # ---- epochs -------------------------------------------------------------------------------------------------------------------------
 
 
+def _continue(checkpoint: Path, loop: Loop, text: str) -> Progress:
+    """Take up a checkpoint, but for one of another text: the jobs that it counts would be others."""
+    progress = load_checkpoint(checkpoint, loop.source, loop.target)
+    if progress.text != text:
+        raise ConfigError(f"{checkpoint}: was made with another text; give the same one to resume, or --overwrite to begin anew")
+    return progress
+
+
 def _run(training: _Training, progress: Progress, folder: Path, reporter: Reporter, keep: bool) -> Progress:
     """Train to the end, with a checkpoint on a timer, at every epoch, and at Ctrl-C."""
     loop, config = training.loop, training.loop.config
@@ -289,7 +305,7 @@ def _run(training: _Training, progress: Progress, folder: Path, reporter: Report
             if config.patience is not None and min(history, key=lambda past: past["valid_loss"]) is record:
                 progress.best_epoch = progress.epoch
                 save_checkpoint(folder / BEST, progress, loop.source, loop.target)
-            progress = Progress(epoch=progress.epoch + 1, history=history, best_epoch=progress.best_epoch)
+            progress = Progress(progress.text, epoch=progress.epoch + 1, history=history, best_epoch=progress.best_epoch)
             save()
             _write_log(folder, progress)
             reporter.epoch(record)

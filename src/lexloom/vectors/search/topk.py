@@ -1,6 +1,6 @@
 """Exact top-k rows by cosine, in blocks, without a (queries x V) matrix and without a full sort.
 
-Every block of rows is multiplied with a batch of queries (one GEMM whose result stays in the cache). A score is looked at only
+Every block of rows is multiplied with a batch of queries (one GEMM, a few MB of scores). A score is looked at only
 where it reaches the k-th best so far, less what float32 may have lost; those few are scored again in float64 and merged. So the
 answer does not depend on where a row stands in a block or a query in a batch: equal rows get equal scores, the lower one first.
 """
@@ -14,8 +14,8 @@ from lexloom.vectors.table import Vectors
 Combine = Callable[[Sequence[np.ndarray]], np.ndarray]
 """From m arrays of cosines, one a direction, to an array of scores of the same shape; higher is better."""
 
-_SCORES = 1 << 20  # scores of one block and batch: 4 MB of float32
-_BATCH = 256  # queries in a GEMM: enough to read each row of the matrix from memory seldom
+_SCORES = 1 << 21  # scores of one block and batch: 8 MB of float32, large enough that threads seldom wait for each other
+_BATCH = 512  # queries in a GEMM: enough to read each row of the matrix from memory seldom
 _SMALLEST_BLOCK = 1024  # rows: below this a product is too small to keep both cores busy
 _LOWEST = np.finfo(np.float32).min
 
