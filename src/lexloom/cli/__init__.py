@@ -4,9 +4,9 @@ import os
 import sys
 
 import cyclopts
-from cyclopts.config import Toml
 
 import lexloom
+from lexloom.cli.configuration import apply_toml, refuse_fractions
 from lexloom.errors import InterruptedRun, LexloomError
 
 HELP = """From text to word vectors: train them, question them, judge them, carry them into any other tool.
@@ -14,7 +14,9 @@ HELP = """From text to word vectors: train them, question them, judge them, carr
 Every command takes `--debug`, which shows the traceback of an error, and `--help`.
 """
 
-app = cyclopts.App(name="lexloom", help=HELP, version=lexloom.__version__, help_format="markdown")
+HOOKS = (apply_toml, refuse_fractions)
+
+app = cyclopts.App(name="lexloom", help=HELP, version=lexloom.__version__, help_format="markdown", config=HOOKS)
 app.command("lexloom.cli.demo:demo", name="demo", help="Train and question vectors on text that this machine already has.")
 app.command("lexloom.cli.vectors:app", name="vectors", help="Train word vectors, question, judge, convert and plot them.")
 
@@ -25,7 +27,6 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        app.config = _configuration(arguments)
         app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has left, as `head` does
@@ -34,17 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(error, debug, 130)
     except KeyboardInterrupt as error:
         _fail(error, debug, 130, "interrupted")
-    except (LexloomError, cyclopts.CycloptsError) as error:
+    except (LexloomError, cyclopts.CycloptsError, OSError) as error:  # OSError: a full disk, a folder that may not be written
         _fail(error, debug, 2)
-
-
-def _configuration(arguments: list[str]) -> tuple[Toml, ...]:
-    """What `--config FILE.toml` says, as defaults for the options of the command; options on the command line win."""
-    for number, argument in enumerate(arguments):
-        name, equals, path = argument.partition("=")
-        if name == "--config" and (equals or number + 1 < len(arguments)):
-            return (Toml(path if equals else arguments[number + 1], must_exist=True, use_commands_as_keys=False),)
-    return ()
 
 
 def _fail(error: BaseException, debug: bool, status: int, message: str | None = None) -> None:

@@ -37,7 +37,7 @@ def show_table(title: str | None, columns: Sequence[str], rows: Sequence[Sequenc
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for number, column in enumerate(columns):
         numeric = any(isinstance(row[number], int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
@@ -65,7 +65,7 @@ def training_progress(corpus: "Corpus | None" = None) -> "Iterator[Reporter]":
         def encoded(store: Any, reused: bool) -> None:
             how = "reused" if reused else "encoded"
             words, tokens = len(store.vocabulary.tokens) - len(store.vocabulary.specials), len(store.ids)
-            print(f"{how} {tokens:,} tokens, {words:,} words in the vocabulary")  # noqa: T201
+            print(f"{how} {tokens:,} tokens, {words:,} words in the vocabulary", flush=True)  # noqa: T201
             for problem in [] if corpus is None else corpus.report.warnings():
                 warn(problem)
             bar.update(line, description="compiling", status="")
@@ -79,10 +79,10 @@ def training_progress(corpus: "Corpus | None" = None) -> "Iterator[Reporter]":
             bar.update(line, description=f"epoch {now.epoch + 1}/{loop.config.epochs}", total=1.0, completed=fraction, status=status)
 
         def epoch(record: dict[str, Any]) -> None:
-            seconds = max(record["seconds"], 1e-9)
+            seconds = record["seconds"]  # 0.0 for a tiny text: there is no speed to tell then
             held = f"  held-out loss {record['valid_loss']:.4f}" if "valid_loss" in record else ""
-            speed = f"{record['raw_words'] / seconds / 1e6:.2f} M words/s"
-            print(f"epoch {record['epoch']}  loss {record['loss']:.4f}{held}  {speed}  {seconds:.1f} s")  # noqa: T201
+            speed = f"  {record['raw_words'] / seconds / 1e6:.2f} M words/s" if seconds else ""
+            print(f"epoch {record['epoch']}  loss {record['loss']:.4f}{held}{speed}  {seconds:.1f} s", flush=True)  # noqa: T201
 
         yield Reporter(encoding, encoded, working, epoch)
 

@@ -205,6 +205,7 @@ def evaluate(
     *,
     similarity: Annotated[list[str], Many] = [],  # noqa: B006 (never changed)
     analogy: Annotated[list[str], Many] = [],  # noqa: B006
+    unknown: Unknown = "skip",
     ignore_case: Annotated[bool, Parameter(negative="")] = False,
     method: Literal["add", "multiply"] = "add",
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -215,6 +216,7 @@ def evaluate(
         vectors: Vector files or folders of any supported format.
         similarity: Files with a pair of words and a score a line.
         analogy: Files with four words a line, in sections.
+        unknown: What to do with items that have unknown words: leave them out, score them as zero or wrong, or stop.
         ignore_case: Take another spelling that differs in case where there is no exact match.
         method: How analogies are solved: add (3CosAdd) or multiply (3CosMul).
         json: Print one JSON value.
@@ -225,7 +227,7 @@ def evaluate(
     if not similarity and not analogy:
         raise ConfigError("nothing to judge by: give --similarity FILE, --analogy FILE or both")
     sets = {name: load_vectors(name) for name in vectors}
-    result = compare(sets, similarity_files=similarity, analogy_files=analogy, ignore_case=ignore_case, method=method)
+    result = compare(sets, similarity_files=similarity, analogy_files=analogy, unknown=unknown, ignore_case=ignore_case, method=method)
     if json:
         show_json(result.as_dict())
     else:

@@ -196,7 +196,7 @@ class _Training:
     held: Text | None
     tokens: list[str]
     counts: np.ndarray
-    hidden: int  # rows at the beginning that belong to special tokens and are no words
+    shown: slice | np.ndarray  # the rows of words, in the order in which they are shown
 
 
 def _prepare(config: VectorConfig, store: TokenStore, folder: Path) -> _Training:
@@ -204,7 +204,6 @@ def _prepare(config: VectorConfig, store: TokenStore, folder: Path) -> _Training
     if not words.counts.any():
         least = store.header["options"]["vocabulary"]["min_count"]
         raise InputError(f"{store.header['corpus']}: no word occurs {least} times among {len(store.ids)} tokens; give a lower min_count")
-    hidden = _hidden_rows(words)
     tokens, counts = list(words.tokens), words.counts
     learns = np.ones(len(tokens), np.uint8)
     init = load_vectors(config.init) if config.init else None
@@ -216,26 +215,35 @@ def _prepare(config: VectorConfig, store: TokenStore, folder: Path) -> _Training
         tokens += [init.tokens[row] for row in extra]
         counts = np.concatenate([counts, init.counts[extra]])
     source, target = allocate(len(tokens), config.dim), allocate(len(tokens), config.dim)
-    _initialise(source, config, hidden)
+    _initialise(source, config)
     if init is not None:
         known_rows = _copy_rows(init, tokens, source, target, config.dim)
         if config.freeze_init:
             learns[known_rows[: len(learns)]] = 0
     text, held = _split(config, store, folder)
-    return _Training(Loop(config, words.counts, text, source, target, learns), held, tokens, counts, hidden)
+    return _Training(Loop(config, words.counts, text, source, target, learns), held, tokens, counts, _shown_rows(words, counts))
 
 
-def _hidden_rows(words: Vocabulary) -> int:
-    """How many rows at the beginning are special tokens that never occur; they are trained by nobody and shown to nobody."""
-    specials = len(words.specials)
-    return specials if not words.counts[:specials].any() else 0
+def _shown_rows(words: Vocabulary, counts: np.ndarray) -> slice | np.ndarray:
+    """The rows that are words, most frequent first: all but the special tokens that never occur, which nobody trains.
+
+    Args:
+        words: the store's vocabulary.
+        counts: int64 (V,), of its tokens and then of those that only `init` has.
+
+    Returns:
+        A slice where the rows lie in that order already, so that a view will do.
+    """
+    rows = np.array([row for row in range(len(counts)) if row >= len(words.specials) or counts[row] > 0], np.int64)
+    rows = rows[np.argsort(-counts[rows], kind="stable")]
+    return slice(int(rows[0]), len(counts)) if (np.diff(rows) == 1).all() and rows[-1] == len(counts) - 1 else rows
 
 
-def _initialise(source: np.ndarray, config: VectorConfig, hidden: int) -> None:
+def _initialise(source: np.ndarray, config: VectorConfig) -> None:
     """word2vec's start: inputs uniform in +-0.5 / dim, outputs zero."""
     random = np.random.default_rng(config.seed)
     step = 1 << 14
-    for first in range(hidden, len(source), step):
+    for first in range(0, len(source), step):
         rows = source[first : first + step]
         rows[:, : config.dim] = (random.random((len(rows), config.dim), np.float32) - np.float32(0.5)) / np.float32(config.dim)
 
@@ -330,7 +338,7 @@ def _write_log(folder: Path, progress: Progress) -> None:
 
 def _result(training: _Training, store: TokenStore, progress: Progress, options: dict[str, Any]) -> Vectors:
     """The trained rows as `Vectors`, most frequent first; views of the matrices, not copies."""
-    loop, config, hidden = training.loop, training.loop.config, training.hidden
+    loop, config, shown = training.loop, training.loop.config, training.shown
     metadata = {
         "corpus": store.header,
         "segmenter": None if store.tokenizer.segmenter is None else dataclasses.asdict(store.tokenizer.segmenter),
@@ -341,10 +349,10 @@ def _result(training: _Training, store: TokenStore, progress: Progress, options:
         "versions": {"lexloom": lexloom.__version__, "numpy": np.__version__},
     }
     return Vectors(
-        training.tokens[hidden:],
-        loop.source[hidden:, : config.dim],
-        training.counts[hidden:],
-        output=loop.target[hidden:, : config.dim] if config.keep_output else None,
+        [training.tokens[row] for row in np.arange(len(training.tokens))[shown]],
+        loop.source[shown, : config.dim],
+        training.counts[shown],
+        output=loop.target[shown, : config.dim] if config.keep_output else None,
         tokenizer=store.tokenizer.json,
         metadata=metadata,
     )

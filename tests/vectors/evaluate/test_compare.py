@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from lexloom.errors import ConfigError
+from lexloom.errors import ConfigError, UnknownWordError
 from lexloom.vectors.evaluate import compare, evaluate_analogy, evaluate_similarity
 from lexloom.vectors.table import Vectors
 
@@ -53,3 +53,14 @@ def test_a_comparison_is_plain_json(sets, files):
 def test_nothing_to_compare_is_refused():
     with pytest.raises(ConfigError, match="nothing to compare"):
         compare({})
+
+
+def test_unknown_words_can_count_as_zero_for_every_set(sets, files):
+    result = compare(sets, similarity_files=[files[0]], analogy_files=[files[1]], unknown="zero")
+    assert [each.scored for each in result.similarity[0]] == [6, 6, 6]
+    assert [each.total.scored for each in result.analogy[0]] == [4, 4, 4]
+
+
+def test_unknown_words_can_be_an_error(sets, files):
+    with pytest.raises(UnknownWordError):
+        compare(sets, similarity_files=[files[0]], unknown="error")
