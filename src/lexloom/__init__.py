@@ -6,7 +6,7 @@ The public names are loaded when they are first used, so that importing the pack
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from lexloom.version import __version__
 
 if TYPE_CHECKING:
     from lexloom.text.readers import open_corpus
@@ -43,6 +43,7 @@ __all__ = [
     "Vectors",
     "Vocabulary",
     "VocabularyConfig",
+    "__version__",
     "analogy",
     "build_store",
     "evaluate_analogy",

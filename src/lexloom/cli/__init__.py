@@ -5,9 +5,9 @@ import sys
 
 import cyclopts
 
-import lexloom
 from lexloom.cli.configuration import apply_toml, refuse_fractions
 from lexloom.errors import InterruptedRun, LexloomError
+from lexloom.version import __version__
 
 HELP = """From text to word vectors: train them, question them, judge them, carry them into any other tool.
 
@@ -16,7 +16,7 @@ Every command takes `--debug`, which shows the traceback of an error, and `--hel
 
 HOOKS = (apply_toml, refuse_fractions)
 
-app = cyclopts.App(name="lexloom", help=HELP, version=lexloom.__version__, help_format="markdown", config=HOOKS)
+app = cyclopts.App(name="lexloom", help=HELP, version=__version__, help_format="markdown", config=HOOKS)
 app.command("lexloom.cli.demo:demo", name="demo", help="Train and question vectors on text that this machine already has.")
 app.command("lexloom.cli.vectors:app", name="vectors", help="Train word vectors, question, judge, convert and plot them.")
 

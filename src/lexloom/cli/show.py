@@ -29,7 +29,11 @@ def stdout() -> "Console":
     """A console on standard output; wide where that is a file or a pipe, so that nothing is cut."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=True)
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # for `main`, as print does; rich would end the process with status 1
+
+    return Piped(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=True)
 
 
 def show_table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -102,3 +102,14 @@ def negative(state, noise):
     if (state & np.uint64(0xFFFFFFFF)) < (entry >> np.uint64(32)):
         return column
     return np.int64(entry & np.uint64(0xFFFFFFFF))
+
+
+@njit(inline="always")
+def thin(ids, first, last, keep, line, state):
+    """Copy the occurrences that subsampling keeps to `line`; returns how many, and the generator's state."""
+    n = 0
+    for position in range(first, last):
+        state = advance(state)
+        line[n] = ids[position]
+        n += (state >> np.uint64(32)) < keep[ids[position]]
+    return n, state

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-import lexloom
 from lexloom.errors import ConfigError, InputError, InterruptedRun
 from lexloom.files import read_json, remove, write_json, write_text
 from lexloom.text.readers import Corpus, iterable_corpus, open_corpus
@@ -29,6 +28,7 @@ from lexloom.vectors.config import VectorConfig
 from lexloom.vectors.formats import load_vectors, write_folder
 from lexloom.vectors.loop import Loop, Text, allocate, cut, describe_epoch, hold_out
 from lexloom.vectors.table import Vectors
+from lexloom.version import __version__
 
 Source = str | os.PathLike[str] | Corpus | TokenStore | Iterable[str] | Iterable[Sequence[str]]
 
@@ -151,7 +151,7 @@ def _claim(folder: Path, config: VectorConfig, options: dict[str, Any], *, resum
         if begun:
             _refuse_differences(folder, config, options)
         return finished
-    write_json(folder / RUN, {"format_version": 1, "lexloom": lexloom.__version__, **options})
+    write_json(folder / RUN, {"format_version": 1, "lexloom": __version__, **options})
     return False
 
 
@@ -346,7 +346,7 @@ def _result(training: _Training, store: TokenStore, progress: Progress, options:
         "loss": [record["loss"] for record in progress.history],
         "valid_loss": [record["valid_loss"] for record in progress.history if "valid_loss" in record],
         "best_epoch": None if progress.best_epoch is None else progress.best_epoch + 1,
-        "versions": {"lexloom": lexloom.__version__, "numpy": np.__version__},
+        "versions": {"lexloom": __version__, "numpy": np.__version__},
     }
     return Vectors(
         [training.tokens[row] for row in np.arange(len(training.tokens))[shown]],

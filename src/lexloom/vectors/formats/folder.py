@@ -9,7 +9,6 @@ reserved zero row of that name, taken off again when lexloom loads the folder.
 import json
 import os
 from collections.abc import Iterator
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from lexloom.vectors.formats.choose import choose_rows
 from lexloom.vectors.formats.source import Provenance, Request
 from lexloom.vectors.formats.writing import is_unicode, row_blocks
 from lexloom.vectors.table import Vectors
+from lexloom.version import __version__
 
 UNK = "<unk>"
 MANIFEST = "lexloom.json"
@@ -63,7 +63,7 @@ def write_folder(vectors: Vectors, path: str | os.PathLike[str]) -> None:
     manifest = {
         "kind": _KIND,
         "format_version": _FORMAT_VERSION,
-        "written_by": f"lexloom {version('lexloom')}",
+        "written_by": f"lexloom {__version__}",
         "tokens": len(vectors),
         "dim": vectors.dim,
         "reserved_unk_row": reserved,

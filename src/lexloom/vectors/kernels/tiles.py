@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lexloom.vectors.simd import LANES, VECTOR, Codegen, broadcast, constant, data, float32x16, fused, load_at, reduce_all, store_at
+from lexloom.vectors.kernels.simd import LANES, VECTOR, Codegen, broadcast, constant, data, float32x16, fused, load_at, reduce_all, store_at
 
 MAX_HEIGHT = LANES // 2
 
