@@ -78,12 +78,12 @@ def print_table(name: str, rows: list[dict[str, Any]]) -> None:
         table.add_column(column, justify="right" if column in ("lexloom", "peer", "result") else "left")
     for row in rows:
         met = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}[row["met"]]
-        figures = (_shown(row["ours"], row["unit"]), _shown(row["peer"], row["unit"]))
+        figures = (shown(row["ours"], row["unit"]), shown(row["peer"], row["unit"]))
         table.add_row(row["what"], row["unit"], *figures, row["peer_name"], row["figure"], row["bar"], met)
     Console(width=None if os.isatty(1) else 170).print(table)
 
 
-def _shown(values: list[float], unit: str) -> str:
+def shown(values: list[float], unit: str) -> str:
     """A mean with its spread for scores, a median with its range for everything else."""
     if not values:
         return ""

@@ -1,0 +1,44 @@
+import json
+import math
+
+import pytest
+
+from lexloom.cli.show import show_description, show_json, show_table, training_progress, warn
+
+
+def test_json_keeps_every_script_readable(capsys):
+    show_json({"word": "水"})
+    assert json.loads(capsys.readouterr().out) == {"word": "水"}
+
+
+def test_a_warning_goes_to_standard_error(capsys):
+    warn("three bad lines")
+    assert capsys.readouterr() == ("", "lexloom: warning: three bad lines\n")
+
+
+def test_a_table_in_a_pipe_is_not_cut(capsys):
+    word = "w" * 150
+    show_table("title", ("word", "cosine"), [(word, 0.5), ("[b]", math.pi)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [["title"], ["word", "cosine"], [word, "0.5000"], ["[b]", "3.1416"]]
+
+
+def test_a_description_is_a_line_a_value_without_a_header(capsys):
+    show_description({"tokens": 3, "metadata": {"options": {"dim": 8}, "loss": [1.5]}, "norm_mean": 0.123456789})
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    found = [[name, value.strip()] for name, value in lines]
+    assert found == [["tokens", "3"], ["metadata.options.dim", "8"], ["metadata.loss", "[1.5]"], ["norm_mean", "0.123457"]]
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [
+        ({"seconds": 2.0}, "epoch 1  loss 0.5000  2.00 M words/s  2.0 s"),
+        ({"seconds": 0.0}, "epoch 1  loss 0.5000  0.0 s"),
+        ({"seconds": 2.0, "valid_loss": 0.25}, "epoch 1  loss 0.5000  held-out loss 0.2500  2.00 M words/s  2.0 s"),
+    ],
+)
+def test_an_epoch_is_a_line(capsys, record, line):
+    with training_progress() as reporter:
+        reporter.epoch({"epoch": 1, "loss": 0.5, "raw_words": 4_000_000, **record})
+    assert capsys.readouterr().out == line + "\n"
