@@ -30,7 +30,7 @@ unit: setup
 # Beside gensim and fastText; DATA holds enwiki/enwiki_100mb.txt.xz and wordsim/. See benchmarks/__main__.py.
 bench: setup
 	$(PIP) --editable '.[bench]'
-	$(BIN)/python -m benchmarks --data $(DATA)
+	$(BIN)/python -m benchmarks --data $(DATA); status=$$?; $(BIN)/python -m benchmarks.readme && exit $$status
 
 clean:
 	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,7 +24,7 @@ def render(results: dict[str, Any] | None) -> str:
     if not sections:
         return "Not measured yet: `make bench` does it.\n"
     rows = [row for section in sections for row in section["rows"]]
-    lines = ["| measured | unit | lexloom | peer | result |", "|---|---|---|---|---|", *map(_line, rows), ""]
+    lines = ["| measured | unit | lexloom | peer | result or limit |", "|---|---|---|---|---|", *map(_line, rows), ""]
     slower = [f"{row['what']} ({row['figure']})" for row in rows if row["figure"].endswith(" x") and float(row["figure"][:-2]) < 1]
     lines += [f"Slower than the peer: {'; '.join(slower) or 'in none of these rows'}.", "", _origin(sections)]
     return "\n".join(lines) + "\n"
@@ -32,7 +32,8 @@ def render(results: dict[str, Any] | None) -> str:
 
 def _line(row: dict[str, Any]) -> str:
     peer = shown(row["peer"], row["unit"])
-    cells = (row["what"], row["unit"], shown(row["ours"], row["unit"]), f"{row['peer_name']} {peer}".strip(), f"**{row['figure']}**")
+    result = f"**{row['figure']}**" if row["peer"] and row["unit"] != "MB" else row["bar"]
+    cells = (row["what"], row["unit"], shown(row["ours"], row["unit"]), f"{row['peer_name']} {peer}".strip(), result)
     return f"| {' | '.join(cells)} |"
 
 
@@ -47,7 +48,7 @@ def _origin(sections: list[dict[str, Any]]) -> str:
         + (" (a slice of the text: these figures judge nothing)" if section["quick"] else "")
         for section in sections
     ]
-    commits = [f"`{section['commit'][:12]}`{' with changes' if section['modified'] else ''}" for section in sections]
+    commits = [f"`{section['commit'][:12] or 'no commit'}`{' with changes' if section['modified'] else ''}" for section in sections]
     days = [section["finished"][:10] for section in sections]
     versions = sections[0]["versions"]
     named = ", ".join(f"{name} {versions[name]}" for name in (*_OURS, *_PEERS) if name in versions)

@@ -89,8 +89,12 @@ def shown(values: list[float], unit: str) -> str:
         return ""
     if unit == "score":
         return f"{statistics.mean(values):.4f}" + (f" sd {statistics.stdev(values):.4f}" if len(values) > 1 else "")
-    middle = f"{statistics.median(values):,.4g}" if max(values) < 10_000 else f"{statistics.median(values):,.0f}"
-    return middle + (f" ({min(values):.3g}-{max(values):.3g})" if len(values) > 1 else "")
+    middle = _rounded(statistics.median(values))
+    return middle + (f" ({_rounded(min(values))} to {_rounded(max(values))})" if len(values) > 1 else "")
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def keep(out: Path, name: str, section: Section, quick: bool) -> dict[str, Any]:

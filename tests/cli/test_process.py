@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +16,18 @@ from lexloom import load_vectors
 LEXLOOM = [sys.executable, "-m", "lexloom"]
 
 
-def seconds(command: list[str]) -> float:
-    started = time.perf_counter()
-    subprocess.run(command, capture_output=True, check=True)
-    return time.perf_counter() - started
+def processor_seconds(command: list[str]) -> float:
+    """What a process takes of a processor, which other processes on a busy machine hardly change."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.parametrize(("command", "limit"), [([*LEXLOOM, "--help"], 0.5), ([sys.executable, "-c", "import lexloom"], 0.3)])
 def test_starting_is_quick(command, limit):
-    # the best of some: what a loaded machine adds is not ours
-    times: list[float] = []
-    while len(times) < 3 or (min(times) >= limit and len(times) < 8):
-        times.append(seconds(command))
-    assert min(times) < limit
+    assert min(processor_seconds(command) for _ in range(3)) < limit
 
 
 def test_neighbors_in_a_pipe(vectors):
@@ -62,7 +60,7 @@ def test_debug_ends_in_a_traceback():
 def test_interrupted_training_says_how_to_go_on_and_does(corpus, tmp_path):
     long = tmp_path / "long.txt"
     long.write_text(corpus.read_text() * 100)
-    options = ["--dim", "16", "--epochs", "60", "--threads", "1"]
+    options = ["--dim", "16", "--epochs", "30", "--threads", "1"]
 
     def command(out: str) -> list[str]:
         return [*LEXLOOM, "vectors", "train", str(long), "--out", str(tmp_path / out), *options]
@@ -84,6 +82,6 @@ def test_interrupted_training_says_how_to_go_on_and_does(corpus, tmp_path):
     resumed = subprocess.run([*command("out"), "--resume"], capture_output=True, text=True, check=True)
     assert resumed.stdout.startswith("reused ")
     assert "epoch 1 " not in resumed.stdout
-    assert "epoch 60 " in resumed.stdout
+    assert "epoch 30 " in resumed.stdout
     subprocess.run(command("whole"), capture_output=True, check=True)
     assert np.array_equal(load_vectors(tmp_path / "out").matrix, load_vectors(tmp_path / "whole").matrix)

@@ -37,9 +37,14 @@ def test_the_readme_has_the_figures_of_the_last_run():
 
 def test_a_row_shows_both_sides_and_the_ratio():
     page = render({"sections": {"speed": SECTION}})
-    assert "| speed | raw words/s | 3,000,000 (2e+06-4e+06) | gensim 1,000,000 | **3.00 x** |" in page
+    assert "| speed | raw words/s | 3,000,000 (2,000,000 to 4,000,000) | gensim 1,000,000 | **3.00 x** |" in page
     assert "Slower than the peer: in none of these rows." in page
     assert "Measured at `0123456789ab` on 2026-01-02: A CPU, 2 cores, 8.0 GB, Linux, Python 3.11.7; lexloom 0.1.0, gensim 4.4.0." in page
+
+
+def test_an_amount_shows_its_limit():
+    memory = {**ROW, "what": "peak", "unit": "MB", "ours": [143.6], "peer": [], "peer_name": "", "figure": "144", "bar": "under 700"}
+    assert "| peak | MB | 144 |  | under 700 |" in render({"sections": {"memory": {**SECTION, "rows": [memory]}}})
 
 
 def test_where_lexloom_is_slower_is_said():

@@ -198,6 +198,12 @@ def test_an_unfinished_folder_asks_how_to_go_on(tmp_path):
         train_vectors(corpus, VectorConfig(dim=17, epochs=2), out=tmp_path / "out", resume=True)
 
 
+def test_a_corpus_that_is_not_there_leaves_the_folder_free(corpus, tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        train_vectors(tmp_path / "typo.txt", SMALL, out=tmp_path / "out")
+    assert len(train_vectors(corpus, SMALL, out=tmp_path / "out")) > 0
+
+
 def test_a_folder_with_other_files_is_refused(corpus, tmp_path):
     (tmp_path / "README.md").write_text("mine")
     with pytest.raises(InputError, match=r"other files"):

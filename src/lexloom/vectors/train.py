@@ -32,7 +32,7 @@ from lexloom.version import __version__
 
 Source = str | os.PathLike[str] | Corpus | TokenStore | Iterable[str] | Iterable[Sequence[str]]
 
-RUN, STORE, LOG, RESULT = "run.json", "store", "training.jsonl", "lexloom.json"
+RUN, STORE, VALID, LOG, RESULT = "run.json", "store", "valid-store", "training.jsonl", "lexloom.json"
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 
 
@@ -99,6 +99,7 @@ def train_vectors(
             return load_vectors(folder)
         encoded = _encode(corpus, Path(store) if store else folder / STORE, *text, resume=resume, reporter=reporter)
         training = _prepare(config, encoded, folder)
+        write_json(folder / RUN, {"format_version": 1, "lexloom": __version__, **options})  # from here on there is something to resume
         progress = Progress(text=encoded.header["checksums"]["ids"])
         if (folder / CHECKPOINT).exists():
             progress = _continue(folder / CHECKPOINT, training.loop, progress.text)
@@ -134,7 +135,7 @@ def _claim(folder: Path, config: VectorConfig, options: dict[str, Any], *, resum
     for stale in (*folder.glob(".*.tmp"), *folder.glob(".*.old")):  # what a killed run was writing
         remove(stale)
     finished, begun = (folder / RESULT).exists(), (folder / RUN).exists()
-    if not (finished or begun) and (found := sorted(path.name for path in folder.iterdir() if path.name != STORE)):
+    if not (finished or begun) and (found := sorted(path.name for path in folder.iterdir() if path.name not in (STORE, VALID))):
         raise InputError(
             f"{folder}: holds other files ({', '.join(found[:3])}{', ...' if len(found) > 3 else ''}); give an empty or new --out"
         )
@@ -151,7 +152,6 @@ def _claim(folder: Path, config: VectorConfig, options: dict[str, Any], *, resum
         if begun:
             _refuse_differences(folder, config, options)
         return finished
-    write_json(folder / RUN, {"format_version": 1, "lexloom": __version__, **options})
     return False
 
 
@@ -268,7 +268,7 @@ def _split(config: VectorConfig, store: TokenStore, folder: Path) -> tuple[Text,
         if not trained or not held:
             raise ConfigError(f"valid is {config.valid}: nothing is left to train on or to hold out in a text of {len(ids)} tokens")
         return Text(ids, starts, trained), Text(ids, starts, held)
-    other = encode_corpus(open_corpus(str(config.valid)), store, folder / "valid-store")
+    other = encode_corpus(open_corpus(str(config.valid)), store, folder / VALID)
     return Text(ids, starts, cut(0, len(ids))), Text(_readonly(other.ids), _readonly(other.starts), cut(0, len(other.ids)))
 
 

@@ -5,8 +5,9 @@ A centre has `outputs` output rows (itself and its negatives) and some context r
 c * height + k belongs to context c of the pair and row k of the tile. The loops over the rows of a tile are unrolled by the Python code
 below, the loop over the row length is left to LLVM.
 
-Counted per pair of contexts, six outputs and sixteen floats of row length: 12 fused multiply-adds and 8 loads for the scores, 24 and
-26 for the updates, so on a core with one 512-bit multiply-add and one load a cycle both loops are bound about evenly by the two.
+Counted per pair of contexts, six outputs and sixteen floats of row length: 12 fused multiply-adds and 8 loads for the scores; 24, 14
+loads (12 of them one step spread over a register) and 2 stores for the updates. On a core with one 512-bit multiply-add and one load a
+cycle both loops are bound by the multiply-adds.
 """
 
 from typing import Any
