@@ -44,6 +44,8 @@ def open_raw(source: str | os.PathLike[str]) -> IO[bytes]:
     name = os.fspath(source)
     if name == STDIN:
         return sys.stdin.buffer
+    if not name:
+        raise InputError("the name of the input is empty; name a file, a folder, a URL, or - for standard input")
     try:
         if "://" in name or "::" in name:
             import fsspec
@@ -57,7 +59,7 @@ def open_raw(source: str | os.PathLike[str]) -> IO[bytes]:
         raise InputError(f"{name}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{name}: is a folder, expected a file") from None
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # each file system of fsspec has errors of its own
         raise InputError(f"{name}: cannot be opened: {error}") from error
 
 
@@ -69,6 +71,7 @@ def compression(head: bytes) -> str | None:
         (b"\xfd7zXZ\x00", "xz"),
         (b"\x28\xb5\x2f\xfd", "zst"),
         (b"PK\x03\x04", "zip"),
+        (b"PK\x05\x06", "zip"),  # one that holds nothing
     ):
         if head.startswith(magic):
             return name
@@ -89,9 +92,7 @@ class ByteStream:
         """Read up to `size` bytes, or all that is left; fewer than asked only at the end."""
         try:
             return read_exactly(self._stream, size) if size >= 0 else cast(bytes, self._stream.read())
-        except Exception as error:
-            if self.kind is None and not isinstance(error, OSError):
-                raise
+        except Exception as error:  # decompressors and the file systems of fsspec have errors of their own
             what = f"the {self.kind} data is damaged or cut short" if self.kind else "cannot be read"
             raise InputError(f"{self.name}: {what}: {error}") from error
 
@@ -133,7 +134,7 @@ def open_bytes(source: str | os.PathLike[str]) -> ByteStream:
         raw = open_raw(source)
         if raw is not sys.stdin.buffer:
             stack.callback(raw.close)
-        head = read_exactly(raw, 6)
+        head = ByteStream(name, raw, contextlib.ExitStack(), None).read(6)  # which says what is wrong where it cannot be read
         kind = compression(head)
         stream: Any = _Peeked(head, raw)
         if kind == "gz":
@@ -238,8 +239,38 @@ def write_atomically(target: str | os.PathLike[str]) -> Iterator[Path]:
             remove(old)
         else:
             temporary.replace(target)
+    except OSError as error:
+        error.filename = error.filename or str(target)  # a full disk does not say where it is
+        raise
     finally:
         remove(temporary)
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process alone; the system lets go of it when the process ends, however it ends.
+
+    Where the system or the file system has no such locks, nothing is held.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder}: another process is writing there; wait until it ends, or name another folder") from None
+        except OSError:  # some network file systems
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def remove(path: Path) -> None:

@@ -152,3 +152,23 @@ def test_a_pipe_has_no_fingerprint(tmp_path):
 )
 def test_records_are_known_by_their_suffix(name, expected):
     assert record_format(name) == expected
+
+
+@pytest.mark.parametrize(("name", "content"), [("lexloom.json", "{}"), ("store.json", "{}"), ("run.json", '{"lexloom": "1.0"}')])
+def test_a_folder_that_lexloom_wrote_is_no_text(tmp_path, name, content):
+    (tmp_path / "text.txt").write_text("some text")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text(content)
+    assert expand(str(tmp_path)) == [str(tmp_path / "text.txt")]
+    with pytest.raises(InputError, match="a folder that lexloom wrote"):
+        expand(str(tmp_path / "out"))
+
+
+def test_a_run_json_of_another_program_is_read(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    assert expand(str(tmp_path)) == [str(tmp_path / "run.json")]
+
+
+def test_an_empty_name_is_an_error():
+    with pytest.raises(InputError, match="is empty"):
+        expand("")

@@ -1,10 +1,13 @@
 """Training as its user sees it: what comes out, what is kept, what happens when it is stopped."""
 
+import dataclasses
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from lexloom.text.vocabulary import VocabularyConfig
 from lexloom.vectors.config import VectorConfig
 from lexloom.vectors.evaluate import evaluate_analogy
 from lexloom.vectors.formats import load_vectors, save_vectors
+from lexloom.vectors.loop import Loop
 from lexloom.vectors.table import Vectors
 from lexloom.vectors.train import Reporter, train_vectors
 from tests.vectors.corpora import planted, planted_questions, zipf_file
@@ -143,6 +147,27 @@ def test_interrupted_and_resumed_gives_the_same_bits(tmp_path):
     train_vectors(corpus, SMALL, out=tmp_path / "cut", resume=True)
     assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
     assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+
+
+def test_an_interrupt_waits_for_the_jobs_under_way(corpus, monkeypatch):
+    running = []
+
+    def slow(self, work, epoch, number):
+        running.append(number)
+        time.sleep(0.3)
+        running.remove(number)
+        return 0.0, 1, 1
+
+    monkeypatch.setattr(Loop, "_train_job", slow)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))  # falls into the waiting for the thread
+
+    def begin_timer(progress, fraction, loop):
+        if timer.ident is None:
+            timer.start()
+
+    with pytest.raises(InterruptedRun):
+        train_vectors(corpus, SMALL, reporter=Reporter(working=begin_timer))
+    assert not running
 
 
 def test_killed_at_any_moment_and_resumed_gives_the_same_bits(tmp_path):
@@ -291,6 +316,9 @@ def test_init_of_another_dimension_is_refused(corpus, tmp_path):
         ({"freeze_init": True}, "nothing to freeze"),
         ({"valid": 1.5}, "valid is 1.5"),
         ({"model": "glove"}, "expected one of skipgram, cbow"),
+        ({"window": 10**12}, "window is 1000000000000: expected at most"),
+        ({"negative": 10**9}, "negative is 1000000000: expected at most"),
+        ({"threads": 10**6}, "threads is 1000000: expected at most"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
@@ -301,3 +329,92 @@ def test_options_out_of_range_are_refused(options, message):
 def test_a_corpus_without_a_frequent_word_is_refused():
     with pytest.raises(InputError, match="min_count"):
         train_vectors(["every word here is rare"], SMALL, vocabulary=VocabularyConfig(min_count=5))
+
+
+@pytest.mark.parametrize("kernel", ["window", "pair"])
+def test_a_training_that_diverges_is_refused(corpus, kernel):
+    with pytest.raises(ConfigError, match=r"diverged in epoch 1.*learning_rate below 1e"):
+        train_vectors(corpus, dataclasses.replace(SMALL, kernel=kernel, learning_rate=1e30))
+
+
+def test_held_out_text_of_unknown_words_is_refused(corpus, tmp_path):
+    (tmp_path / "held.txt").write_text("nobody knows this\n")
+    with pytest.raises(InputError, match="no two known words"):
+        train_vectors(corpus, dataclasses.replace(SMALL, valid=str(tmp_path / "held.txt")))
+
+
+def test_init_with_nan_is_refused(corpus, tmp_path):
+    save_vectors(Vectors(["good", "bad"], np.array([[1.0] * 16, [np.nan] * 16], np.float32)), tmp_path / "old.txt")
+    with pytest.raises(FormatError, match="'bad' holds NaN"):
+        train_vectors(corpus, dataclasses.replace(SMALL, init=str(tmp_path / "old.txt")))
+
+
+def test_matrices_that_do_not_fit_into_memory_are_refused(corpus):
+    with pytest.raises(ConfigError, match="GB, more than this machine has"):
+        train_vectors(corpus, dataclasses.replace(SMALL, dim=10**12))
+
+
+def test_words_that_max_types_left_out_are_not_blamed_on_min_count_alone():
+    with pytest.raises(InputError, match="higher max_types"):
+        train_vectors(["a b c d e f"], SMALL, vocabulary=VocabularyConfig(min_count=1, max_types=2))
+
+
+def test_a_refused_folder_keeps_its_hidden_files(corpus, tmp_path):
+    kept = [tmp_path / "home" / name for name in (".profile.old", ".notes.tmp")]
+    kept[0].parent.mkdir()
+    for path in kept:
+        path.write_text("mine")
+    with pytest.raises(InputError, match="holds other files"):
+        train_vectors(corpus, SMALL, out=tmp_path / "home")
+    assert all(path.exists() for path in kept)
+
+
+def test_what_a_killed_run_was_writing_is_removed(corpus, tmp_path):
+    leftover = tmp_path / "out" / ".store.123.tmp"
+    leftover.mkdir(parents=True)
+    train_vectors(corpus, SMALL, out=tmp_path / "out")
+    assert not leftover.exists()
+
+
+def test_a_folder_in_which_another_process_trains_is_refused(corpus, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    handle = os.open(out, os.O_RDONLY)  # a lock belongs to the opened folder, so that one process can hold it against itself
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(InputError, match="another process is writing there"):
+            train_vectors(corpus, SMALL, out=out)
+    finally:
+        os.close(handle)
+    train_vectors(corpus, SMALL, out=out)
+
+
+def test_an_overwriting_that_stopped_while_encoding_can_be_resumed(corpus, tmp_path):
+    out, other = tmp_path / "out", dataclasses.replace(SMALL, seed=2)
+    train_vectors(corpus, SMALL, out=out)
+
+    def stop(size):
+        raise KeyboardInterrupt
+
+    longer = zipf_file(tmp_path / "longer.txt", 30_000)
+    with pytest.raises(KeyboardInterrupt):
+        train_vectors(longer, other, out=out, overwrite=True, reporter=Reporter(encoding=stop))
+    with pytest.raises(FormatError):  # neither the old result nor half a new one
+        load_vectors(out)
+    resumed = train_vectors(longer, other, out=out, resume=True)
+    np.testing.assert_array_equal(resumed.matrix, train_vectors(longer, other).matrix)
+
+
+def test_a_result_is_not_overwritten_by_what_starts_from_it(corpus, tmp_path):
+    train_vectors(corpus, SMALL, out=tmp_path / "out")
+    with pytest.raises(ConfigError, match="in the output folder"):
+        train_vectors(corpus, dataclasses.replace(SMALL, init=str(tmp_path / "out")), out=tmp_path / "out", overwrite=True)
+    load_vectors(tmp_path / "out")
+
+
+def test_a_corpus_folder_may_hold_the_output_folder(tmp_path):
+    zipf_file(tmp_path / "corpus.txt", 20_000)
+    first = train_vectors(tmp_path, SMALL, out=tmp_path / "out")
+    again = train_vectors(tmp_path, SMALL, out=tmp_path / "again")
+    np.testing.assert_array_equal(first.matrix, again.matrix)
+    assert first.metadata["corpus"]["fingerprint"] == again.metadata["corpus"]["fingerprint"]

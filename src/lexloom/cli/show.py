@@ -120,7 +120,10 @@ def show_comparison(result: "Comparison") -> None:
 
 def show_description(description: dict[str, Any]) -> None:
     """Print what is known of a vector file, a line each; nested values as JSON."""
-    show_table(None, ("", ""), [(name, _cell(value)) for name, value in _flatten(description)])
+    facts = list(_flatten(description))
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        print(f"{name:<{width}}  {_cell(value)}")  # noqa: T201
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -66,10 +66,14 @@ def expand(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
 def _expand_one(source: str) -> list[str]:
     if source == STDIN:
         return [source]
+    if not source:
+        raise InputError("the name of an input is empty; give files, folders, URLs, or - for standard input")
     if "://" in source or "::" in source:
         return _expand_url(source)
     path = Path(source)
     if path.is_dir():
+        if _is_artefact(source, [entry.name for entry in path.iterdir()]):
+            raise InputError(f"{source}: a folder that lexloom wrote, not text; leave it out of the corpus")
         found = _files_below(source)
         if not found:
             raise InputError(f"{source}: the folder holds no files")
@@ -84,11 +88,25 @@ def _expand_one(source: str) -> list[str]:
 
 
 def _files_below(folder: str) -> list[str]:
+    """List the files below a folder; what lexloom wrote there itself, such as an output folder inside the corpus, is no text."""
     found = []
     for parent, folders, files in os.walk(folder):
+        if _is_artefact(parent, files):
+            folders.clear()
+            continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [os.path.join(parent, name) for name in files if not name.startswith(".")]  # noqa: PTH118 (keeps the name as given)
     return sorted(found)
+
+
+def _is_artefact(folder: str, files: Sequence[str]) -> bool:
+    """Tell whether a folder holds vectors, a store, or a training that is under way."""
+    if "lexloom.json" in files or "store.json" in files:
+        return True
+    if "run.json" not in files:
+        return False
+    with open_raw(Path(folder) / "run.json") as file:
+        return b'"lexloom":' in file.read(1 << 16)  # others may have a file of this name
 
 
 def _expand_url(url: str) -> list[str]:

@@ -88,7 +88,10 @@ class TokenStore:
             ("vocabulary", _VOCABULARY, vocabulary.identity),
         ):
             if header[name] != found:
-                raise FormatError(f"{path / file}: damaged or changed: its checksum is {found}, the header says {header[name]}")
+                raise FormatError(
+                    f"{path / file}: damaged or changed: its checksum is {found}, the header says {header[name]}; "
+                    "delete the store, and it is made anew"
+                )
         return cls(path, _map_arrays(path, header, verify), vocabulary, tokenizer, header)
 
 
@@ -97,7 +100,8 @@ def _read_header(path: Path) -> dict[str, Any]:
     if not isinstance(header, dict) or header.get("format") != "lexloom token store":
         raise FormatError(f"{path / _HEADER}: not the header of a token store")
     if header.get("version") != FORMAT_VERSION:
-        raise FormatError(f"{path}: store format version {header.get('version')}, this lexloom reads {FORMAT_VERSION}; make it anew")
+        found = header.get("version")
+        raise FormatError(f"{path}: store format version {found}, this lexloom reads {FORMAT_VERSION}; delete it, and it is made anew")
     try:
         _segmenter(header)
         numbers = {name: int(header[name]) for name in ("documents", "tokens")}
@@ -117,11 +121,14 @@ def _map_arrays(path: Path, header: Mapping[str, Any], verify: bool) -> dict[str
     shapes = {name: array.shape for name, array in arrays.items()}
     said = {"ids": (header["tokens"],), "starts": (header["documents"] + 1,)}
     if shapes != said:
-        raise FormatError(f"{path / _TENSORS}: holds {shapes}, the header says {said}; make it anew")
+        raise FormatError(f"{path / _TENSORS}: holds {shapes}, the header says {said}; delete the store, and it is made anew")
     for name in _ARRAYS if verify else ():
         found, expected = checksum(arrays[name]), header["checksums"][name]
         if found != expected:
-            raise FormatError(f"{path / _TENSORS}: {name} is damaged: its checksum is {found}, the header says {expected}; make it anew")
+            raise FormatError(
+                f"{path / _TENSORS}: {name} is damaged: its checksum is {found}, the header says {expected}; "
+                "delete the store, and it is made anew"
+            )
     return arrays
 
 

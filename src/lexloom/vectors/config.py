@@ -56,16 +56,17 @@ class VectorConfig:
 
     def __post_init__(self) -> None:
         _at_least("dim", self.dim, 1)
-        _at_least("window", self.window, 1)
-        _at_least("negative", self.negative, 1)
+        _at_least("window", self.window, 1, at_most=100_000)
+        _at_least("negative", self.negative, 1, at_most=1000)
         _at_least("epochs", self.epochs, 1)
         _at_least("seed", self.seed, 0)
         _at_least("sample", self.sample, 0)
         _at_least("min_learning_rate", self.min_learning_rate, 0)
         _at_least("checkpoint_minutes", self.checkpoint_minutes, 0)
-        for name in ("threads", "patience"):
-            if (value := getattr(self, name)) is not None:
-                _at_least(name, value, 1)
+        if self.threads is not None:
+            _at_least("threads", self.threads, 1, at_most=1024)
+        if self.patience is not None:
+            _at_least("patience", self.patience, 1)
         if not math.isfinite(self.ns_exponent):
             raise ConfigError(f"ns_exponent is {self.ns_exponent}: expected a finite number")
         if not math.isfinite(self.initial_rate) or self.initial_rate <= 0:
@@ -115,6 +116,8 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _at_least(name: str, value: float, least: float) -> None:
+def _at_least(name: str, value: float, least: float, *, at_most: float = math.inf) -> None:
     if not value >= least or not math.isfinite(value):  # "not >=" also refuses NaN
         raise ConfigError(f"{name} is {value}: expected {'a number' if isinstance(value, float) else 'a whole number'} of at least {least}")
+    if value > at_most:
+        raise ConfigError(f"{name} is {value}: expected at most {at_most}")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lexloom.errors import ConfigError, InputError
 from lexloom.vectors.checkpoint import Progress
 from lexloom.vectors.config import VectorConfig
 from lexloom.vectors.kernels import Plan, Scratch, compile_kernel, padded, scratch
@@ -119,7 +120,13 @@ class Loop:
         lock, pause = threading.Lock(), threading.Event()
         failures: list[BaseException] = []
 
-        def work() -> None:
+        def work(ended: threading.Event) -> None:
+            try:
+                take_jobs()
+            finally:
+                ended.set()
+
+        def take_jobs() -> None:
             mine = scratch(self.plan)
             while not pause.is_set():
                 with lock:
@@ -137,22 +144,25 @@ class Loop:
                     progress.loss, progress.terms, progress.words = progress.loss + loss, progress.terms + terms, progress.words + words
 
         begin, before = time.monotonic(), progress.seconds
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(self.config.threads or 1)]
+        hands = min(self.config.threads or 1, len(self.text.jobs) - progress.job)
+        # Thread.join is not asked: until Python 3.13 an interrupt inside it marks a thread as ended that still runs (CPython gh-90882)
+        ends = [threading.Event() for _ in range(hands)]
+        threads = [threading.Thread(target=work, args=(ended,), daemon=True) for ended in ends]
         try:
             for thread in threads:
                 thread.start()
-            while any(thread.is_alive() for thread in threads):
-                for thread in threads:
-                    thread.join(0.1 / len(threads))
+            while not all(ended.is_set() for ended in ends):
+                for ended in ends:
+                    ended.wait(0.1 / len(ends))
                 progress.seconds = before + time.monotonic() - begin
                 tick(progress, float(self._before[progress.job]) / max(1.0, float(self._before[-1])))
                 if time.monotonic() >= until:
                     pause.set()
         finally:
             pause.set()
-            for thread in threads:
-                if thread.ident is not None:
-                    thread.join()
+            for thread, ended in zip(threads, ends, strict=True):
+                if thread.ident is not None:  # it was started
+                    ended.wait()
             progress.seconds = before + time.monotonic() - begin
         if failures:
             raise failures[0]
@@ -166,25 +176,56 @@ class Loop:
         """The mean loss over the terms of another text, nothing trained; the same draws every time.
 
         The kernel runs with a learning rate of zero: every step it takes is then exactly zero.
+
+        Raises:
+            InputError: the text has no term, so that there is nothing to average.
         """
         work = scratch(self.plan)
         loss, terms = 0.0, 0
         for number, job in enumerate(text.jobs):
             more, count, _ = self._call(work, text, job, 0.0, 0.0, stream_seed(self.config.seed, -1, number))
             loss, terms = loss + more, terms + count
-        return loss / max(1, terms)
+        if not terms:
+            raise InputError(f"the held-out text ({text.tokens} tokens) has no two known words side by side; hold out more, or other text")
+        return loss / terms
+
+    def check(self, progress: Progress) -> None:
+        """Refuse to go on after an epoch in which the training diverged; the loss does not tell: bounded logits hide a NaN.
+
+        Raises:
+            ConfigError: a matrix is no longer finite.
+        """
+        if not (_is_finite(self.source) and _is_finite(self.target)):
+            raise ConfigError(
+                f"the training diverged in epoch {progress.epoch + 1}: the vectors hold NaN or infinity; begin anew (--overwrite) with a "
+                f"learning_rate below {self.config.learning_rate}"
+            )
+
+
+def _is_finite(matrix: np.ndarray) -> bool:
+    return all(np.isfinite(matrix[first : first + (1 << 14)]).all() for first in range(0, len(matrix), 1 << 14))
 
 
 def allocate(rows: int, dim: int) -> np.ndarray:
     """A zeroed float32 matrix (rows, padded dim), on 2 MB pages where the system has them: with pages of 4 kB nearly every row that is
-    touched would first need its address looked up."""
+    touched would first need its address looked up.
+
+    Raises:
+        ConfigError: it does not fit into the memory.
+    """
     import mmap
 
     width, huge = padded(dim), 1 << 21
     size = rows * width * 4
-    if not hasattr(mmap, "MADV_HUGEPAGE"):
-        return np.zeros((rows, width), np.float32)
-    block = mmap.mmap(-1, size + huge)
+    try:
+        if not hasattr(mmap, "MADV_HUGEPAGE"):
+            return np.zeros((rows, width), np.float32)
+        block = mmap.mmap(-1, size + huge)
+    except (OSError, MemoryError, OverflowError, ValueError):
+        raise ConfigError(
+            f"dim is {dim}: two matrices of {rows:,} rows take {2 * size / 1e9:,.1f} GB, more than this machine has free; "
+            "give a lower dim, or fewer words by a higher min_count or a max_size"
+        ) from None
     with contextlib.suppress(OSError):  # an operating system built without them
         block.madvise(mmap.MADV_HUGEPAGE)
     raw = np.frombuffer(block, np.uint8)

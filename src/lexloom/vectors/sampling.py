@@ -45,7 +45,8 @@ def noise_table(counts: np.ndarray, ns_exponent: float) -> np.ndarray:
     """
     seen = counts > 0
     weights = np.zeros(len(counts))
-    weights[seen] = counts[seen].astype(float) ** ns_exponent
+    logarithms = ns_exponent * np.log(counts[seen])
+    weights[seen] = np.exp(logarithms - logarithms.max())  # the largest is 1, so that no exponent overflows
     scaled = weights * (len(counts) / weights.sum())
     threshold = np.ones(len(counts))
     alias = np.arange(len(counts))

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from lexloom.errors import ConfigError, InputError, InterruptedRun
-from lexloom.files import read_json, remove, write_json, write_text
+from lexloom.errors import ConfigError, FormatError, InputError, InterruptedRun
+from lexloom.files import exclusive, read_json, remove, write_json, write_text
 from lexloom.text.readers import Corpus, iterable_corpus, open_corpus
 from lexloom.text.store import TokenStore, encode_corpus, open_or_build_store
 from lexloom.text.tokenizers import TokenizerConfig
@@ -32,8 +33,11 @@ from lexloom.version import __version__
 
 Source = str | os.PathLike[str] | Corpus | TokenStore | Iterable[str] | Iterable[Sequence[str]]
 
+MATRICES = ("model.safetensors", "output.safetensors")
 RUN, STORE, VALID, LOG, RESULT = "run.json", "store", "valid-store", "training.jsonl", "lexloom.json"
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+_LEFTOVER = re.compile(r"\..+\.\d+\.(tmp|old)")
+"""What `write_atomically` leaves behind when it is killed."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,10 @@ def train_vectors(
             "vocabulary": dataclasses.asdict(text[1]),
         }
         if keep and _claim(folder, config, options, resume=resume, overwrite=overwrite):
-            return load_vectors(folder)
-        encoded = _encode(corpus, Path(store) if store else folder / STORE, *text, resume=resume, reporter=reporter)
+            return _finished(folder)
+        encoded = _encode(corpus, folder / STORE if store is None else Path(store), *text, resume=resume, reporter=reporter)
         training = _prepare(config, encoded, folder)
-        write_json(folder / RUN, {"format_version": 1, "lexloom": __version__, **options})  # from here on there is something to resume
+        _mark(folder, options)  # from here on there is something to resume
         progress = Progress(text=encoded.header["checksums"]["ids"])
         if (folder / CHECKPOINT).exists():
             progress = _continue(folder / CHECKPOINT, training.loop, progress.text)
@@ -108,6 +112,11 @@ def train_vectors(
         if not keep:
             return vectors
         write_folder(vectors, folder)
+        return _finished(folder)
+
+
+def _finished(folder: Path) -> Vectors:
+    """Load a result; the checkpoints that led to it, which a kill just before may have left, are of no more use."""
     for name in (CHECKPOINT, BEST):
         remove(folder / name)
     return load_vectors(folder)
@@ -122,28 +131,36 @@ def _folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="lexloom-") as name:
             yield Path(name)
         return
+    if not os.fspath(out):
+        raise InputError("the name of the output folder is empty; give --out DIR")
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be the output folder: {error.strerror or error}") from error
-    yield folder
+    with exclusive(folder):
+        yield folder
 
 
 def _claim(folder: Path, config: VectorConfig, options: dict[str, Any], *, resume: bool, overwrite: bool) -> bool:
     """Make an output folder ours, or say why not. Returns whether it holds the finished result already."""
-    for stale in (*folder.glob(".*.tmp"), *folder.glob(".*.old")):  # what a killed run was writing
-        remove(stale)
     finished, begun = (folder / RESULT).exists(), (folder / RUN).exists()
-    if not (finished or begun) and (found := sorted(path.name for path in folder.iterdir() if path.name not in (STORE, VALID))):
+    leftovers = [path for path in folder.iterdir() if _LEFTOVER.fullmatch(path.name)]
+    others = sorted(path.name for path in folder.iterdir() if path.name not in (STORE, VALID) and path not in leftovers)
+    if not (finished or begun) and (found := others):
         raise InputError(
             f"{folder}: holds other files ({', '.join(found[:3])}{', ...' if len(found) > 3 else ''}); give an empty or new --out"
         )
     if resume and overwrite:
         raise ConfigError("resume and overwrite are both set: resume goes on with what is there, overwrite begins anew; give one")
+    for leftover in leftovers:
+        remove(leftover)
     if (finished or begun) and overwrite:
-        for name in (RESULT, RUN, CHECKPOINT, BEST, LOG):
+        if config.init is not None and Path(config.init).resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(f"init is {config.init}, in the output folder that is to be overwritten; give another --out")
+        for name in (RESULT, CHECKPOINT, BEST, LOG, *MATRICES):
             remove(folder / name)
+        _mark(folder, options)  # it stays ours, and resumable, while the text is encoded
     elif finished and not resume:
         raise InputError(f"{folder}: holds a finished result; give --overwrite to replace it, or another --out")
     elif begun and not resume:
@@ -153,6 +170,11 @@ def _claim(folder: Path, config: VectorConfig, options: dict[str, Any], *, resum
             _refuse_differences(folder, config, options)
         return finished
     return False
+
+
+def _mark(folder: Path, options: dict[str, Any]) -> None:
+    """Write down that a training with these options is under way here."""
+    write_json(folder / RUN, {"format_version": 1, "lexloom": __version__, **options})
 
 
 def _refuse_differences(folder: Path, config: VectorConfig, options: dict[str, Any]) -> None:
@@ -203,11 +225,18 @@ def _prepare(config: VectorConfig, store: TokenStore, folder: Path) -> _Training
     words = store.vocabulary
     if not words.counts.any():
         least = store.header["options"]["vocabulary"]["min_count"]
-        raise InputError(f"{store.header['corpus']}: no word occurs {least} times among {len(store.ids)} tokens; give a lower min_count")
+        pruned = store.header["options"]["vocabulary"]["max_types"] is not None
+        raise InputError(
+            f"{store.header['corpus']}: no word occurs {least} times among {len(store.ids)} tokens; give a lower min_count"
+            + (" or a higher max_types, which leaves out rare words too" if pruned else "")
+        )
     tokens, counts = list(words.tokens), words.counts
     learns = np.ones(len(tokens), np.uint8)
-    init = load_vectors(config.init) if config.init else None
+    init = load_vectors(config.init) if config.init is not None else None
     if init is not None:
+        if not np.isfinite(init.matrix).all():
+            row = int(np.flatnonzero(~np.isfinite(init.matrix).all(axis=1))[0])
+            raise FormatError(f"{config.init}: the row of {init.tokens[row]!r} holds NaN or infinity; leave such rows out")
         if init.dim != config.dim:
             raise ConfigError(f"{config.init}: vectors of {init.dim} dimensions, but dim is {config.dim}; give dim {init.dim}")
         known = set(tokens)
@@ -308,6 +337,7 @@ def _run(training: _Training, progress: Progress, folder: Path, reporter: Report
             if progress.job < len(loop.text.jobs):
                 save()
                 continue
+            loop.check(progress)
             record = describe_epoch(progress, loop, loop.evaluate(training.held) if training.held else None)
             history = [*progress.history, record]
             if config.patience is not None and min(history, key=lambda past: past["valid_loss"]) is record:
@@ -340,7 +370,7 @@ def _result(training: _Training, store: TokenStore, progress: Progress, options:
     """The trained rows as `Vectors`, most frequent first; views of the matrices, not copies."""
     loop, config, shown = training.loop, training.loop.config, training.shown
     metadata = {
-        "corpus": store.header,
+        "corpus": {name: store.header[name] for name in ("fingerprint", "documents", "tokens", "checksums", "tokenizer", "vocabulary")},
         "segmenter": None if store.tokenizer.segmenter is None else dataclasses.asdict(store.tokenizer.segmenter),
         "options": options,
         "loss": [record["loss"] for record in progress.history],

@@ -23,7 +23,7 @@ def written(folder, text):
         "\ufeffcat\tdog\t7.5\nsun\tmoon\t3\n",
         "Word 1,Word 2,Human (mean)\ncat,dog,7.5\nsun,moon,3\n",
         "# a comment\nword1\tword2\tscore\tmore\n\ncat\tdog\t7.5\tn\nsun\tmoon\t3\tn\n",
-        gzip.compress(b"cat\tdog\t7.5\nsun\tmoon\t3\n"),
+        gzip.compress(b"cat\tdog\t7.5\nsun\tmoon\t3\n", mtime=0),
         bz2.compress(b"cat\tdog\t7.5\nsun\tmoon\t3\n"),
     ],
 )

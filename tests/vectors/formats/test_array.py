@@ -59,3 +59,8 @@ def test_an_array_of_objects_is_never_unpickled(tmp_path: Path) -> None:
     (tmp_path / "v.vocab.txt").write_text("a\n")
     with pytest.raises(FormatError, match="not of numbers"):
         load_vectors(tmp_path / "v.npy")
+
+
+def test_rows_of_no_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"shape \(2, 0\)"):
+        load_vectors(put(tmp_path, np.empty((2, 0), np.float32), b"a\nb\n"))

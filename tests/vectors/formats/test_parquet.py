@@ -62,3 +62,10 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 def test_a_token_that_is_not_utf8_cannot_be_held(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="not valid UTF-8"):
         save_vectors(Vectors(["\udce9"], np.ones((1, 1), np.float32)), tmp_path / "v.parquet")
+
+
+@pytest.mark.parametrize("counts", [["x", "y"], [1.5, float("nan")]])
+def test_counts_that_are_no_whole_numbers_are_refused(tmp_path: Path, counts: list) -> None:
+    path = put(tmp_path / "v.parquet", {"token": ["a", "b"], "vector": [[1.0], [2.0]], "count": counts})
+    with pytest.raises(FormatError, match="column count is"):
+        load_vectors(path)

@@ -71,3 +71,31 @@ def test_a_folder_of_something_else_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "lexloom.json").write_text(json.dumps({"kind": "lexloom store"}))
     with pytest.raises(FormatError, match="its kind is 'lexloom store'"):
         load_vectors(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"3 3", "cut short"),
+        (b"99999999999999999999 3\na 1 2 3\n", "header promises 99999999999999999999 rows"),
+        (b"1 99999999999999999999\na 1\n", "of 99999999999999999999 numbers"),
+        (b"a " + b"1 " * 1_000_000, "line 1 is longer than 1 MB"),
+        (b"a 1 2\rb 3 4\r", "carriage returns alone"),
+    ],
+)
+def test_a_damaged_text_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=message):
+        load_vectors(path)
+
+
+def test_an_empty_name_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="name of the input is empty"):
+        load_vectors("")
+
+
+def test_an_empty_zip_says_so(tmp_path: Path) -> None:
+    zipfile.ZipFile(tmp_path / "vectors.zip", "w").close()
+    with pytest.raises(InputError, match="holds 0 files"):
+        load_vectors(tmp_path / "vectors.zip")

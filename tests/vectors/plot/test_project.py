@@ -59,3 +59,7 @@ def test_tsne_without_scikit_learn_says_what_to_install(monkeypatch):
 def test_an_unknown_method_is_refused():
     with pytest.raises(ConfigError, match="method='umap': expected pca or tsne"):
         project(np.eye(3), "umap")
+
+
+def test_tsne_takes_any_seed():
+    project(np.random.default_rng(0).normal(size=(5, 3)), "tsne", seed=2**70)

@@ -22,7 +22,7 @@ def read_array(source: Source, request: Request, provenance: Provenance) -> Vect
     """
     tokens = _read_vocabulary(source.name)
     array = _open_array(source)
-    if array.ndim != 2 or array.dtype.kind not in "fiu":
+    if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "fiu":
         raise FormatError(f"{source.name}: an array of shape {array.shape} and type {array.dtype}; expected floats (V, E), a row a token")
     if len(array) != len(tokens):
         raise FormatError(f"{source.name}: {len(array):,} rows, but {len(tokens):,} tokens in {_vocabulary_name(source.name)}")

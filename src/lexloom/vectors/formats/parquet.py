@@ -35,6 +35,8 @@ def read_parquet(source: Source, request: Request, provenance: Provenance) -> Ve
         if columns.get("token") != pl.String or not isinstance(columns.get("vector"), pl.List | pl.Array):
             found = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
             raise FormatError(f"{source.name}: columns {found}; expected token (String), vector (numbers), and perhaps count")
+        if "count" in columns and not columns["count"].is_integer():
+            raise FormatError(f"{source.name}: column count is {columns['count']}, expected whole numbers")
         return _read_groups(source.name, table, request, provenance)
     except pl.exceptions.PolarsError as error:
         raise FormatError(f"{source.name}: a Parquet file that is damaged: {str(error).splitlines()[0]}") from None

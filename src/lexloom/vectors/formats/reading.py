@@ -52,7 +52,7 @@ def read(source: str | os.PathLike[str], request: Request) -> tuple[Vectors, Pro
         InputError, FormatError: as `load_vectors`.
     """
     name = os.fspath(source)
-    if name != STDIN and Path(name).is_dir():
+    if name not in ("", STDIN) and Path(name).is_dir():
         return _read_folder(Path(name), request)
     with _open(source) as stream:
         ahead = Source(stream)

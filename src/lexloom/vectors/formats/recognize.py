@@ -9,6 +9,7 @@ from lexloom.vectors.formats.source import Source
 
 _HEAD = 1 << 20  # a first row of 300 numbers takes about 3 kB; one longer than this is not a row of vectors
 _SAMPLE_LINES = 100
+_MOST_ROWS = 1 << 60  # beyond, NumPy has no integers for a shape
 _CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r")
 
 
@@ -55,7 +56,8 @@ def _header(head: bytes) -> tuple[int, int, int] | None:
     """Read `V E` from a first line of exactly two integers: (V, E, bytes taken), or None where there is no such line."""
     line, newline, _ = head[:128].partition(b"\n")
     fields = line.removeprefix(b"\xef\xbb\xbf").split()
-    if newline and len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit():
+    whole = newline or len(head) < 128  # a file that ends within its header has no newline
+    if whole and len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit():
         return int(fields[0]), int(fields[1]), len(line) + 1
     return None
 
@@ -63,6 +65,8 @@ def _header(head: bytes) -> tuple[int, int, int] | None:
 def _with_header(name: str, head: bytes, promised: int, dim: int, size: int) -> Kind:
     if dim == 0:
         raise FormatError(f"{name}:1: the header promises rows of 0 numbers; expected `ROWS NUMBERS_PER_ROW`")
+    if dim > _HEAD or promised > _MOST_ROWS:
+        raise FormatError(f"{name}:1: the header promises {promised} rows of {dim} numbers, which no vectors have; it is damaged")
     line, newline, _ = head[size:].partition(b"\n")
     complete = bool(newline) or len(head) < _HEAD
     if complete and 0 < dim <= trailing_numbers(line):
@@ -85,6 +89,10 @@ def _is_whole_binary(rows: bytes, promised: int, dim: int) -> bool:
 
 
 def _without_header(name: str, head: bytes) -> Kind:
+    if b"\n" not in head and len(head) == _HEAD:
+        raise FormatError(f"{name}: line 1 is longer than {_HEAD >> 20} MB; this is not a file of vectors")
+    if b"\n" not in head and b"\r" in head.rstrip(b"\r"):
+        raise FormatError(f"{name}: its lines end in carriage returns alone; convert it with `tr '\\r' '\\n'`")
     lines = head.split(b"\n", _SAMPLE_LINES)
     if len(lines) > _SAMPLE_LINES or (len(lines) > 1 and len(head) == _HEAD):
         lines.pop()  # the last piece may be cut

@@ -56,5 +56,5 @@ def _tsne(rows: np.ndarray, seed: int) -> np.ndarray:
     # Starting from PCA keeps the large picture where it is from seed to seed.
     start = _pca(rows)
     start *= 1e-4 / max(float(start[:, 0].std()), 1e-12)
-    points: np.ndarray = TSNE(perplexity=perplexity, init=start.astype(np.float32), random_state=seed).fit_transform(rows)
+    points: np.ndarray = TSNE(perplexity=perplexity, init=start.astype(np.float32), random_state=seed % 2**32).fit_transform(rows)
     return points.astype(np.float64)
