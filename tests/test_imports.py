@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "lexloom"
-LAYERS = {"version": 0, "errors": 0, "files": 1, "text": 2, "vectors": 3, "demo": 4, "cli": 5, "__main__": 6}
+LAYERS = {"version": 0, "errors": 0, "files": 1, "tensors": 1, "text": 2, "vectors": 3, "demo": 4, "cli": 5, "__main__": 6}
 HEAVY = ("numba", "polars", "matplotlib", "scipy", "tokenizers", "sklearn", "plotly", "torch")
 MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 

@@ -48,9 +48,17 @@ def test_training_reads_several_files(run, corpus):
     assert load_vectors("out").metadata["corpus"]["documents"] == 600
 
 
+def test_training_warns_where_nothing_can_be_trained(run):
+    Path("lonely.txt").write_text("a\n" * 9)
+    outcome = train(run, "lonely.txt", "--out", "out")
+    assert outcome.status == 0
+    assert "loss none" in outcome.out
+    assert outcome.err.startswith("lexloom: warning: nothing to train on")
+
+
 def test_training_warns_of_broken_text(run):
     Path("broken.txt").write_bytes(b"a word a word a word\n" * 9 + b"a \xff word\n")
-    outcome = train(run, "broken.txt", "--out", "out")
+    outcome = train(run, "broken.txt", "--out", "out", "--sample", 0)
     assert outcome.status == 0
     assert outcome.err == "lexloom: warning: broken.txt:10: not valid UTF-8; 1 broken places in all were replaced by U+FFFD\n"
 

@@ -115,6 +115,7 @@ def test_without_a_folder_nothing_stays_on_disk_and_the_result_is_the_same(corpu
 
 def test_word_that_is_never_seen_with_another_keeps_its_start(tmp_path):
     vectors = train_vectors(["a"] * 10, SMALL)
+    assert vectors.metadata["loss"] == [None, None]
     assert np.abs(vectors["a"]).max() <= 0.5 / 16
 
 

@@ -86,7 +86,12 @@ def training_progress(corpus: "Corpus | None" = None) -> "Iterator[Reporter]":
             seconds = record["seconds"]  # 0.0 for a tiny text: there is no speed to tell then
             held = f"  held-out loss {record['valid_loss']:.4f}" if "valid_loss" in record else ""
             speed = f"  {record['raw_words'] / seconds / 1e6:.2f} M words/s" if seconds else ""
-            print(f"epoch {record['epoch']}  loss {record['loss']:.4f}{held}{speed}  {seconds:.1f} s", flush=True)  # noqa: T201
+            loss = "none" if record["loss"] is None else f"{record['loss']:.4f}"
+            print(f"epoch {record['epoch']}  loss {loss}{held}{speed}  {seconds:.1f} s", flush=True)  # noqa: T201
+            if record["loss"] is None:
+                warn(
+                    f"nothing to train on in epoch {record['epoch']}: no two words were left side by side; more text or --sample 0 may help"
+                )
 
         yield Reporter(encoding, encoded, working, epoch)
 

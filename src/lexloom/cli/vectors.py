@@ -68,7 +68,7 @@ def train(
 
 @app.command
 def neighbors(
-    vectors: str,
+    vectors: Annotated[str, Positional],
     words: Annotated[list[str], Positional],
     /,
     *,
@@ -102,7 +102,7 @@ def neighbors(
 
 @app.command
 def similarity(
-    vectors: str,
+    vectors: Annotated[str, Positional],
     a: Annotated[str, Positional],
     b: Annotated[str, Positional],
     /,
@@ -134,7 +134,7 @@ def similarity(
 
 @app.command
 def analogy(
-    vectors: str,
+    vectors: Annotated[str, Positional],
     a: Annotated[str, Positional],
     b: Annotated[str, Positional],
     c: Annotated[str, Positional],
@@ -171,7 +171,7 @@ def analogy(
 
 @app.command(name="odd-one-out")
 def odd_one_out(
-    vectors: str,
+    vectors: Annotated[str, Positional],
     words: Annotated[list[str], Positional],
     /,
     *,
@@ -200,7 +200,7 @@ def odd_one_out(
 
 @app.command
 def evaluate(
-    vectors: list[str],
+    vectors: Annotated[list[str], Positional],
     /,
     *,
     similarity: Annotated[list[str], Many] = [],  # noqa: B006 (never changed)
@@ -236,7 +236,7 @@ def evaluate(
 
 @app.command
 def convert(
-    source: str,
+    source: Annotated[str, Positional],
     target: str,
     /,
     *,
@@ -268,7 +268,7 @@ def convert(
 
 
 @app.command
-def info(vectors: str, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def info(vectors: Annotated[str, Positional], /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Read and check a whole vector file, and say what it is.
 
     Args:
@@ -286,7 +286,7 @@ def info(vectors: str, /, *, json: Annotated[bool, Parameter(negative="")] = Fal
 
 @app.command
 def plot(
-    vectors: str,
+    vectors: Annotated[str, Positional],
     /,
     *,
     out: str,

@@ -115,7 +115,8 @@ def _train(console: "Console", store: "TokenStore", folder: Path) -> "Vectors":
 
         def show(record: dict[str, Any]) -> None:
             speed = record["raw_words"] / max(record["seconds"], 1e-3)
-            progress.console.print(f"  epoch {record['epoch']:>2}  loss {record['loss']:.4f}  {speed / 1e6:5.2f} M raw words/s")
+            loss = f"loss {record['loss']:.4f}" if record["loss"] is not None else "nothing to train on"
+            progress.console.print(f"  epoch {record['epoch']:>2}  {loss}  {speed / 1e6:5.2f} M raw words/s")
 
         reporter = Reporter(
             working=lambda state, fraction, _: progress.update(task, description="training", completed=state.epoch + fraction),

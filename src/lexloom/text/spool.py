@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lexloom.files import Blocks, write_tensors
+from lexloom.tensors import Blocks, write_tensors
 
 _ITEMS = 1 << 20
 
@@ -58,7 +58,7 @@ class Spool:
             final: uint32, the final id of each provisional one.
 
         Returns:
-            The checksum of each array, as `files.checksum` makes it.
+            The checksum of each array, as `tensors.checksum` makes it.
         """
         if self._last_end < self.tokens:
             raise AssertionError("the last piece of a corpus must end its document")

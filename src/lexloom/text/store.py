@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lexloom.errors import FormatError, InputError
-from lexloom.files import checksum, map_tensors, read_json, write_atomically, write_json, write_text
+from lexloom.files import read_json, write_atomically, write_json, write_text
+from lexloom.tensors import checksum, map_tensors
 from lexloom.text.segmenters import Segmenter
 from lexloom.text.tokenizers import LEARN_BYTES, LEARNT, NAMES, TextTokenizer, TokenizerConfig, learn, make_tokenizer, with_vocabulary
 from lexloom.text.vocabulary import Vocabulary, VocabularyConfig, choose_vocabulary, special_tokens

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lexloom.errors import ConfigError, InputError
-from lexloom.files import checksum
+from lexloom.tensors import checksum
 from lexloom.text.segmenters import SEGMENTERS, Segmenter
 from lexloom.text.tokenizer_json import model_type, split_tokens, with_vocabulary
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lexloom.errors import ConfigError, FormatError
-from lexloom.files import checksum, read_json, write_text
+from lexloom.files import read_json, write_text
+from lexloom.tensors import checksum
 
 FORMAT_VERSION = 1
 

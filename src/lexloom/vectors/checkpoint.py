@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from lexloom.errors import FormatError
-from lexloom.files import map_tensors, tensor_metadata, write_atomically, write_tensors
+from lexloom.files import write_atomically
+from lexloom.tensors import map_tensors, tensor_metadata, write_tensors
 
 FORMAT_VERSION = 1
 

@@ -235,7 +235,7 @@ def allocate(rows: int, dim: int) -> np.ndarray:
 
 def describe_epoch(progress: Progress, loop: Loop, valid_loss: float | None) -> dict[str, Any]:
     """The record of a finished epoch, as training.jsonl shows it."""
-    record: dict[str, Any] = {"epoch": progress.epoch + 1, "loss": progress.loss / max(1, progress.terms)}
+    record: dict[str, Any] = {"epoch": progress.epoch + 1, "loss": progress.loss / progress.terms if progress.terms else None}
     if valid_loss is not None:
         record["valid_loss"] = valid_loss
     return record | {

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from lexloom.errors import FormatError
-from lexloom.files import Blocks, checksum, map_tensors, read_json, remove, write_atomically, write_json, write_tensors, write_text
+from lexloom.files import read_json, remove, write_atomically, write_json, write_text
+from lexloom.tensors import Blocks, checksum, map_tensors, write_tensors
 from lexloom.vectors.formats.card import model_card
 from lexloom.vectors.formats.choose import choose_rows
 from lexloom.vectors.formats.source import Provenance, Request
