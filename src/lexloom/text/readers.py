@@ -166,7 +166,7 @@ def _lines_block(data: bytes, finished: bool, name: str, line: int, report: Corp
     except pl.exceptions.ComputeError:
         whole = pl.Series([decode(data, name, line, report)])
     texts = whole.str.split("\n").explode(empty_as_null=False)
-    if b"\r" in data:
+    if finished and b"\r" in data:
         texts = texts.str.strip_suffix("\r")
     return block_of(texts, finished=finished)
 
