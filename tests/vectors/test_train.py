@@ -106,6 +106,11 @@ def test_a_literal_unk_in_the_corpus_is_a_word(tmp_path):
     assert np.linalg.norm(vectors["<unk>"]) > 0
 
 
+def test_a_stray_unk_in_the_corpus_does_not_make_a_word_of_the_unknown_ones(tmp_path):
+    vectors = train_vectors(["<unk> b c rare"] + ["b c a"] * 20, SMALL, tokenizer=TokenizerConfig(tokenizer="whitespace"))
+    assert vectors.tokens == ["b", "c", "a"]
+
+
 def test_without_a_folder_nothing_stays_on_disk_and_the_result_is_the_same(corpus, tmp_path):
     kept = train_vectors(corpus, SMALL, out=tmp_path / "out")
     free = train_vectors(corpus, SMALL)
@@ -404,6 +409,14 @@ def test_an_overwriting_that_stopped_while_encoding_can_be_resumed(corpus, tmp_p
         load_vectors(out)
     resumed = train_vectors(longer, other, out=out, resume=True)
     np.testing.assert_array_equal(resumed.matrix, train_vectors(longer, other).matrix)
+
+
+def test_overwriting_with_a_corpus_that_is_not_there_leaves_the_old_result(corpus, tmp_path):
+    train_vectors(corpus, SMALL, out=tmp_path / "out")
+    before = bits(tmp_path / "out")
+    with pytest.raises(InputError, match="no such file"):
+        train_vectors(tmp_path / "typo.txt", SMALL, out=tmp_path / "out", overwrite=True)
+    assert bits(tmp_path / "out") == before
 
 
 def test_a_result_is_not_overwritten_by_what_starts_from_it(corpus, tmp_path):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from lexloom.vectors.train import Reporter
 
 
+_LEFT_OUT = {"min_count": "rarer than min_count", "max_size": "beyond max_size", "pruned": "pruned by max_types"}
+
+
 def show_json(value: Any) -> None:
     """Print one JSON value on standard output."""
     print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201
@@ -69,7 +72,9 @@ def training_progress(corpus: "Corpus | None" = None) -> "Iterator[Reporter]":
         def encoded(store: Any, reused: bool) -> None:
             how = "reused" if reused else "encoded"
             words, tokens = len(store.vocabulary.tokens) - len(store.vocabulary.specials), len(store.ids)
-            print(f"{how} {tokens:,} tokens, {words:,} words in the vocabulary", flush=True)  # noqa: T201
+            left_out = {reason: numbers["types"] for reason, numbers in store.vocabulary.report.items() if numbers["types"]}
+            without = "".join(f", {types:,} {_LEFT_OUT[reason]}" for reason, types in left_out.items())
+            print(f"{how} {tokens:,} tokens, {words:,} words in the vocabulary{without}", flush=True)  # noqa: T201
             for problem in [] if corpus is None else corpus.report.warnings():
                 warn(problem)
             bar.update(line, description="compiling", status="")

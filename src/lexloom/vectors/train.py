@@ -1,17 +1,10 @@
-"""Train word vectors: from a corpus to a folder that is finished, resumable at any moment before, and never half written.
+"""Train word vectors: from a corpus to a folder that is finished, or resumable at any moment before (see `run_folder`)."""
 
-An output folder holds, while a training runs, `run.json` (the resolved configuration), `store/` (the encoded corpus),
-`checkpoint.safetensors` and `training.jsonl`; when it is finished the checkpoint gives way to the vectors, `lexloom.json` last.
-"""
-
-import contextlib
 import dataclasses
 import json
 import os
-import re
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lexloom.errors import ConfigError, FormatError, InputError, InterruptedRun
-from lexloom.files import exclusive, read_json, remove, write_json, write_text
+from lexloom.files import remove, write_text
 from lexloom.text.readers import Corpus, iterable_corpus, open_corpus
 from lexloom.text.store import TokenStore, encode_corpus, open_or_build_store
 from lexloom.text.tokenizers import TokenizerConfig
@@ -28,16 +21,11 @@ from lexloom.vectors.checkpoint import Progress, load_checkpoint, save_checkpoin
 from lexloom.vectors.config import VectorConfig
 from lexloom.vectors.formats import load_vectors, write_folder
 from lexloom.vectors.loop import Loop, Text, allocate, cut, describe_epoch, hold_out
+from lexloom.vectors.run_folder import BEST, CHECKPOINT, LOG, STORE, VALID, clear, is_finished, mark, run_folder
 from lexloom.vectors.table import Vectors
 from lexloom.version import __version__
 
 Source = str | os.PathLike[str] | Corpus | TokenStore | Iterable[str] | Iterable[Sequence[str]]
-
-MATRICES = ("model.safetensors", "output.safetensors")
-RUN, STORE, VALID, LOG, RESULT = "run.json", "store", "valid-store", "training.jsonl", "lexloom.json"
-CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
-_LEFTOVER = re.compile(r"\..+\.\d+\.(tmp|old)")
-"""What `write_atomically` leaves behind when it is killed."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +80,24 @@ def train_vectors(
     config = (config or VectorConfig()).resolved()
     text = tokenizer or TokenizerConfig(), vocabulary or VocabularyConfig()
     reporter = reporter or Reporter()
-    with _folder(out) as folder:
+    with run_folder(out) as folder:
         keep = out is not None
         options: dict[str, Any] = {
             "vectors": dataclasses.asdict(config),
             "tokenizer": dataclasses.asdict(text[0]),
             "vocabulary": dataclasses.asdict(text[1]),
         }
-        if keep and _claim(folder, config, options, resume=resume, overwrite=overwrite):
+        if is_finished(folder, config, options, resume=resume, overwrite=overwrite):
             return _finished(folder)
+        corpus = _open(corpus)
+        if overwrite:
+            if isinstance(corpus, Corpus):
+                corpus.fingerprint()  # a missing file is told of before anything is removed
+            clear(folder)
+            mark(folder, options)
         encoded = _encode(corpus, folder / STORE if store is None else Path(store), *text, resume=resume, reporter=reporter)
         training = _prepare(config, encoded, folder)
-        _mark(folder, options)  # from here on there is something to resume
+        mark(folder, options)
         progress = Progress(text=encoded.header["checksums"]["ids"])
         if (folder / CHECKPOINT).exists():
             progress = _continue(folder / CHECKPOINT, training.loop, progress.text)
@@ -122,87 +116,22 @@ def _finished(folder: Path) -> Vectors:
     return load_vectors(folder)
 
 
-# ---- the output folder --------------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
-    if out is None:
-        with tempfile.TemporaryDirectory(prefix="lexloom-") as name:
-            yield Path(name)
-        return
-    if not os.fspath(out):
-        raise InputError("the name of the output folder is empty; give --out DIR")
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be the output folder: {error.strerror or error}") from error
-    with exclusive(folder):
-        yield folder
-
-
-def _claim(folder: Path, config: VectorConfig, options: dict[str, Any], *, resume: bool, overwrite: bool) -> bool:
-    """Make an output folder ours, or say why not. Returns whether it holds the finished result already."""
-    finished, begun = (folder / RESULT).exists(), (folder / RUN).exists()
-    leftovers = [path for path in folder.iterdir() if _LEFTOVER.fullmatch(path.name)]
-    others = sorted(path.name for path in folder.iterdir() if path.name not in (STORE, VALID) and path not in leftovers)
-    if not (finished or begun) and (found := others):
-        raise InputError(
-            f"{folder}: holds other files ({', '.join(found[:3])}{', ...' if len(found) > 3 else ''}); give an empty or new --out"
-        )
-    if resume and overwrite:
-        raise ConfigError("resume and overwrite are both set: resume goes on with what is there, overwrite begins anew; give one")
-    for leftover in leftovers:
-        remove(leftover)
-    if (finished or begun) and overwrite:
-        if config.init is not None and Path(config.init).resolve().is_relative_to(folder.resolve()):
-            raise ConfigError(f"init is {config.init}, in the output folder that is to be overwritten; give another --out")
-        for name in (RESULT, CHECKPOINT, BEST, LOG, *MATRICES):
-            remove(folder / name)
-        _mark(folder, options)  # it stays ours, and resumable, while the text is encoded
-    elif finished and not resume:
-        raise InputError(f"{folder}: holds a finished result; give --overwrite to replace it, or another --out")
-    elif begun and not resume:
-        raise InputError(f"{folder}: holds an unfinished training; give --resume to go on with it, or --overwrite to begin anew")
-    elif finished or begun:
-        if begun:
-            _refuse_differences(folder, config, options)
-        return finished
-    return False
-
-
-def _mark(folder: Path, options: dict[str, Any]) -> None:
-    """Write down that a training with these options is under way here."""
-    write_json(folder / RUN, {"format_version": 1, "lexloom": __version__, **options})
-
-
-def _refuse_differences(folder: Path, config: VectorConfig, options: dict[str, Any]) -> None:
-    saved = read_json(folder / RUN)
-    different = config.differences(saved.get("vectors", {}))
-    for part in ("tokenizer", "vocabulary"):
-        now, then = options[part], saved.get(part, {})
-        different |= {name: (then.get(name), now[name]) for name in now if then.get(name) != now[name]}
-    if different:
-        listed = "; ".join(f"{name} was {was!r}, now {now!r}" for name, (was, now) in different.items())
-        raise ConfigError(f"{folder}: cannot resume with other options ({listed}); give the same ones, or --overwrite to begin anew")
-
-
 # ---- text and matrices --------------------------------------------------------------------------------------------------------------
 
 
+def _open(corpus: Source) -> Corpus | TokenStore:
+    if isinstance(corpus, Corpus | TokenStore):
+        return corpus
+    return open_corpus(corpus) if isinstance(corpus, str | os.PathLike) else iterable_corpus(corpus)
+
+
 def _encode(
-    corpus: Source, path: Path, tokenizer: TokenizerConfig, vocabulary: VocabularyConfig, *, resume: bool, reporter: Reporter
+    corpus: Corpus | TokenStore, path: Path, tokenizer: TokenizerConfig, vocabulary: VocabularyConfig, *, resume: bool, reporter: Reporter
 ) -> TokenStore:
     """Encode the corpus, or take the store that is there: of the same text, or of text that can be read only once and was."""
     if isinstance(corpus, TokenStore):
-        reporter.encoded(corpus, True)
-        return corpus
-    if isinstance(corpus, str | os.PathLike):
-        corpus = open_corpus(corpus)
-    elif not isinstance(corpus, Corpus):
-        corpus = iterable_corpus(corpus)
-    if resume and corpus.fingerprint() is None and (path / "store.json").exists():
+        store, reused = corpus, True
+    elif resume and corpus.fingerprint() is None and (path / "store.json").exists():
         store, reused = TokenStore.open(path), True
     else:
         store, reused = open_or_build_store(corpus, path, tokenizer, vocabulary, progress=reporter.encoding)
@@ -222,23 +151,11 @@ class _Training:
 
 
 def _prepare(config: VectorConfig, store: TokenStore, folder: Path) -> _Training:
-    words = store.vocabulary
-    if not words.counts.any():
-        least = store.header["options"]["vocabulary"]["min_count"]
-        pruned = store.header["options"]["vocabulary"]["max_types"] is not None
-        raise InputError(
-            f"{store.header['corpus']}: no word occurs {least} times among {len(store.ids)} tokens; give a lower min_count"
-            + (" or a higher max_types, which leaves out rare words too" if pruned else "")
-        )
-    tokens, counts = list(words.tokens), words.counts
+    seen = _trained_counts(store)
+    tokens, counts = list(store.vocabulary.tokens), seen
     learns = np.ones(len(tokens), np.uint8)
-    init = load_vectors(config.init) if config.init is not None else None
+    init = _load_init(config)
     if init is not None:
-        if not np.isfinite(init.matrix).all():
-            row = int(np.flatnonzero(~np.isfinite(init.matrix).all(axis=1))[0])
-            raise FormatError(f"{config.init}: the row of {init.tokens[row]!r} holds NaN or infinity; leave such rows out")
-        if init.dim != config.dim:
-            raise ConfigError(f"{config.init}: vectors of {init.dim} dimensions, but dim is {config.dim}; give dim {init.dim}")
         known = set(tokens)
         extra = [row for row, token in enumerate(init.tokens) if token not in known]
         tokens += [init.tokens[row] for row in extra]
@@ -250,7 +167,34 @@ def _prepare(config: VectorConfig, store: TokenStore, folder: Path) -> _Training
         if config.freeze_init:
             learns[known_rows[: len(learns)]] = 0
     text, held = _split(config, store, folder)
-    return _Training(Loop(config, words.counts, text, source, target, learns), held, tokens, counts, _shown_rows(words, counts))
+    return _Training(Loop(config, seen, text, source, target, learns), held, tokens, counts, _shown_rows(store.vocabulary, counts))
+
+
+def _trained_counts(store: TokenStore) -> np.ndarray:
+    """The count of each id, int64 (V,), 0 for those that are not trained: special tokens, unless the text itself has them often enough."""
+    words, options = store.vocabulary, store.header["options"]["vocabulary"]
+    counts: np.ndarray = words.counts.copy()
+    specials = counts[: len(words.specials)]
+    specials[specials < options["min_count"]] = 0  # or one stray <unk> would make a word of all that are unknown
+    if not counts.any():
+        raise InputError(
+            f"{store.header['corpus']}: no word occurs {options['min_count']} times among {len(store.ids)} tokens; give a lower min_count"
+            + (" or a higher max_types, which leaves out rare words too" if options["max_types"] is not None else "")
+        )
+    return counts
+
+
+def _load_init(config: VectorConfig) -> Vectors | None:
+    """The vectors to start from, checked."""
+    if config.init is None:
+        return None
+    init = load_vectors(config.init)
+    if not np.isfinite(init.matrix).all():
+        row = int(np.flatnonzero(~np.isfinite(init.matrix).all(axis=1))[0])
+        raise FormatError(f"{config.init}: the row of {init.tokens[row]!r} holds NaN or infinity; leave such rows out")
+    if init.dim != config.dim:
+        raise ConfigError(f"{config.init}: vectors of {init.dim} dimensions, but dim is {config.dim}; give dim {init.dim}")
+    return init
 
 
 def _shown_rows(words: Vocabulary, counts: np.ndarray) -> slice | np.ndarray:

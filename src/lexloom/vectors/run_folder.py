@@ -1,0 +1,107 @@
+"""The output folder of a training: whose it is, what may be in it, and what a kill at any moment leaves of it.
+
+While a training runs the folder holds `run.json` (the resolved configuration), `store/` (the encoded corpus), `training.jsonl` and
+`checkpoint.safetensors`; when it is finished the checkpoint gives way to the vectors, `lexloom.json` last.
+"""
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lexloom.errors import ConfigError, InputError
+from lexloom.files import exclusive, read_json, remove, write_json
+from lexloom.vectors.config import VectorConfig
+from lexloom.version import __version__
+
+RUN, STORE, VALID, LOG, RESULT = "run.json", "store", "valid-store", "training.jsonl", "lexloom.json"
+CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+_MATRICES = ("model.safetensors", "output.safetensors")
+_LEFTOVER = re.compile(r"\..+\.\d+\.(tmp|old)")  # what `write_atomically` leaves behind when it is killed
+
+
+@contextlib.contextmanager
+def run_folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
+    """The output folder, made where it is missing and held against other processes; a temporary one where none is given.
+
+    Raises:
+        InputError: it cannot be made, or another process is writing there.
+    """
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="lexloom-") as name:
+            yield Path(name)
+        return
+    if not os.fspath(out):
+        raise InputError("the name of the output folder is empty; give --out DIR")
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be the output folder: {error.strerror or error}") from error
+    with exclusive(folder):
+        yield folder
+
+
+def is_finished(folder: Path, config: VectorConfig, options: dict[str, Any], *, resume: bool, overwrite: bool) -> bool:
+    """Say whether the folder holds the finished result already; refuse one that a training must not write to.
+
+    Nothing is deleted but what killed writers left.
+
+    Args:
+        folder: the output folder.
+        config: of the training that wants it.
+        options: all of its options, as run.json holds them.
+        resume: whether an unfinished training may be gone on with.
+        overwrite: whether what is there may be replaced.
+
+    Raises:
+        InputError: it is in use, and neither resume nor overwrite is asked for; or it holds files that are not ours.
+        ConfigError: the options do not fit together, or differ from those of the run to resume.
+    """
+    if resume and overwrite:
+        raise ConfigError("resume and overwrite are both set: resume goes on with what is there, overwrite begins anew; give one")
+    finished, begun = (folder / RESULT).exists(), (folder / RUN).exists()
+    leftovers = [path for path in folder.iterdir() if _LEFTOVER.fullmatch(path.name)]
+    others = sorted(path.name for path in folder.iterdir() if path.name not in (STORE, VALID) and path not in leftovers)
+    if others and not (finished or begun):
+        raise InputError(
+            f"{folder}: holds other files ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}); give an empty or new --out"
+        )
+    for leftover in leftovers:
+        remove(leftover)
+    if overwrite:
+        if config.init is not None and Path(config.init).resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(f"init is {config.init}, in the output folder that is to be overwritten; give another --out")
+        return False
+    if finished and not resume:
+        raise InputError(f"{folder}: holds a finished result; give --overwrite to replace it, or another --out")
+    if begun and not resume:
+        raise InputError(f"{folder}: holds an unfinished training; give --resume to go on with it, or --overwrite to begin anew")
+    if begun:
+        _refuse_differences(folder, config, options)
+    return finished
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier training left, its result first; the encoded text stays, since it may serve again."""
+    for name in (RESULT, CHECKPOINT, BEST, LOG, *_MATRICES):
+        remove(folder / name)
+
+
+def mark(folder: Path, options: dict[str, Any]) -> None:
+    """Write down that a training with these options is under way: from here on there is something to resume."""
+    write_json(folder / RUN, {"format_version": 1, "lexloom": __version__, **options})
+
+
+def _refuse_differences(folder: Path, config: VectorConfig, options: dict[str, Any]) -> None:
+    saved = read_json(folder / RUN)
+    different = config.differences(saved.get("vectors", {}))
+    for part in ("tokenizer", "vocabulary"):
+        now, then = options[part], saved.get(part, {})
+        different |= {name: (then.get(name), now[name]) for name in now if then.get(name) != now[name]}
+    if different:
+        listed = "; ".join(f"{name} was {was!r}, now {now!r}" for name, (was, now) in different.items())
+        raise ConfigError(f"{folder}: cannot resume with other options ({listed}); give the same ones, or --overwrite to begin anew")
