@@ -44,7 +44,9 @@ def run_job(name: str, **options: object) -> Run:
 
 
 def _run(command: list[str], environment: Mapping[str, str] | None) -> Run:
-    shown = shlex.join(["python" if part == sys.executable else part.removeprefix(f"{ROOT}/") for part in command])
+    shown = shlex.join(
+        ["python" if part == sys.executable else part.replace(f"{ROOT}/", "").replace(f"{ROOT.parent}/", "../") for part in command]
+    )
     print(f"  $ {shown[:150]}", file=sys.stderr, flush=True)
     started = time.perf_counter()
     process = subprocess.Popen(
