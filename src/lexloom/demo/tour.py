@@ -1,10 +1,13 @@
 """The tour: from text to word vectors, with everything that they can be asked, in under a minute."""
 
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 from lexloom.demo.harvest import Harvest, harvest_docstrings
@@ -187,9 +190,15 @@ def _say_what_next(console: "Console", folder: Path, picture: Path, words: list[
     console.print(f"\n[bold]Done[/] in {seconds:.0f} s. Vectors: {escape(str(vectors))}   picture: {escape(str(picture))}", soft_wrap=True)
     console.print("Try next:")
     for command in (
-        f"lexloom vectors neighbors {vectors} {words[-1]}",
-        f"lexloom vectors convert {vectors} {folder / 'vectors.txt'} --to word2vec",
-        f"lexloom vectors plot {vectors} --out {folder / 'top.html'} --top 300",
-        "lexloom demo --corpus YOUR_TEXT.txt",
+        f"vectors neighbors {vectors} {words[-1]}",
+        f"vectors convert {vectors} {folder / 'vectors.txt'} --to word2vec",
+        f"vectors plot {vectors} --out {folder / 'top.html'} --top 300",
+        "demo --corpus YOUR_TEXT.txt",
     ):
-        console.print(f"  {command}", markup=False, soft_wrap=True)
+        console.print(f"  {_program()} {command}", markup=False, soft_wrap=True)
+
+
+def _program() -> str:
+    """How to call lexloom from here: by its name where the shell would find it, else by its place, as in `.venv/bin/lexloom`."""
+    script = Path(sys.executable).with_name("lexloom")
+    return os.path.relpath(script) if which("lexloom") is None and script.exists() else "lexloom"
