@@ -90,6 +90,8 @@ class Loop:
         self._kernel = compile_kernel(config.kernel, self.plan)
         lengths = np.array([last - first for first, last in text.jobs], np.int64)
         self._before = np.concatenate([[0], np.cumsum(lengths)])  # raw tokens of an epoch before each job
+        self._total = max(1, config.epochs * int(self._before[-1]))  # raw tokens of the whole training
+        self._fall = config.min_learning_rate - config.initial_rate  # by which the learning rate changes over it
         self._call(scratch(self.plan), text, (0, 0), 0.0, 0.0, 1)  # compiles, trains nothing
 
     def _call(self, work: Scratch, text: Text, job: tuple[int, int], rate: float, slope: float, state: int) -> tuple[float, int, int]:
@@ -102,9 +104,7 @@ class Loop:
 
     def rate(self, epoch: int, done: int) -> float:
         """The learning rate after `done` raw tokens of an epoch."""
-        begin, end = self.config.initial_rate, self.config.min_learning_rate
-        total = max(1, self.config.epochs * int(self._before[-1]))
-        return begin + (end - begin) * (epoch * int(self._before[-1]) + done) / total
+        return self.config.initial_rate + self._fall * (epoch * int(self._before[-1]) + done) / self._total
 
     def advance(self, progress: Progress, until: float, tick: Tick) -> None:
         """Work on the epoch under way until it is done or the clock says `until`; then no job is half done.
@@ -169,8 +169,8 @@ class Loop:
 
     def _train_job(self, work: Scratch, epoch: int, number: int) -> tuple[float, int, int]:
         rate = self.rate(epoch, int(self._before[number]))
-        slope = (self.config.min_learning_rate - self.config.initial_rate) / max(1, self.config.epochs * int(self._before[-1]))
-        return self._call(work, self.text, self.text.jobs[number], rate, slope, stream_seed(self.config.seed, epoch, number))
+        state = stream_seed(self.config.seed, epoch, number)
+        return self._call(work, self.text, self.text.jobs[number], rate, self._fall / self._total, state)
 
     def evaluate(self, text: Text) -> float:
         """The mean loss over the terms of another text, nothing trained; the same draws every time.
