@@ -8,8 +8,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "lexloom"
-LAYERS = {"version": 0, "errors": 0, "files": 1, "tensors": 1, "text": 2, "vectors": 3, "demo": 4, "cli": 5, "__main__": 6}
-HEAVY = ("numba", "polars", "matplotlib", "scipy", "tokenizers", "sklearn", "plotly", "torch")
+ORDER = (
+    ("version", "errors"),
+    ("files", "tensors"),
+    ("run_folder",),
+    ("text",),
+    ("vectors",),
+    ("nn",),
+    ("decoding",),
+    ("models",),
+    ("report",),
+    ("training",),
+    ("demo",),
+    ("cli",),
+    ("__main__",),
+)
+LAYERS = {part: number for number, parts in enumerate(ORDER) for part in parts}
+HEAVY = ("numba", "polars", "matplotlib", "scipy", "tokenizers", "sklearn", "plotly", "torch", "lightning")
 MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 
 

@@ -30,3 +30,7 @@ class UnknownWordError(LexloomError, KeyError):
 
 class InterruptedRun(LexloomError):  # noqa: N818 (an event rather than an error)
     """The user stopped a run; what was done is saved, and the message says how to go on."""
+
+
+class DivergedRun(LexloomError):  # noqa: N818
+    """A training whose loss became infinite or NaN was stopped; the message says what to change."""

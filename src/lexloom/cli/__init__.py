@@ -9,7 +9,7 @@ from lexloom.cli.configuration import apply_toml, refuse_fractions
 from lexloom.errors import InterruptedRun, LexloomError
 from lexloom.version import __version__
 
-HELP = """From text to word vectors: train them, question them, judge them, carry them into any other tool.
+HELP = """From text to word vectors and language models: train them, question them, judge them, carry them into any other tool.
 
 Every command takes `--debug`, which shows the traceback of an error, and `--help`.
 """
@@ -18,6 +18,7 @@ HOOKS = (apply_toml, refuse_fractions)
 
 app = cyclopts.App(name="lexloom", help=HELP, version=__version__, help_format="markdown", config=HOOKS)
 app.command("lexloom.cli.demo:demo", name="demo", help="Train and question vectors on text that this machine already has.")
+app.command("lexloom.cli.lm:app", name="lm", help="Train language models, judge them, let them write.")
 app.command("lexloom.cli.vectors:app", name="vectors", help="Train word vectors, question, judge, convert and plot them.")
 
 
@@ -31,12 +32,22 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ModuleNotFoundError as error:
+        _fail(error, debug, 2, _needs(error))
     except InterruptedRun as error:
         _fail(error, debug, 130)
     except KeyboardInterrupt as error:
         _fail(error, debug, 130, "interrupted")
     except (LexloomError, cyclopts.CycloptsError, OSError) as error:  # OSError: a full disk, a folder that may not be written
         _fail(error, debug, 2)
+
+
+def _needs(error: ModuleNotFoundError) -> str:
+    """Say how to get what is not installed."""
+    package = (error.name or "").partition(".")[0]
+    if package not in ("torch", "lightning"):
+        raise error
+    return f"{package} is not installed, and models need it; install it with: pip install 'lexloom[models]'"
 
 
 def _fail(error: BaseException, debug: bool, status: int, message: str | None = None) -> None:

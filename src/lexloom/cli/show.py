@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,11 @@ def show_table(title: str | None, columns: Sequence[str], rows: Sequence[Sequenc
     stdout().print(table)
 
 
+def left_out(report: Mapping[str, Mapping[str, int]]) -> str:
+    """Say how many types a vocabulary left out and why, as the end of a sentence."""
+    return "".join(f", {numbers['types']:,} {_LEFT_OUT[reason]}" for reason, numbers in report.items() if numbers["types"])
+
+
 @contextmanager
 def training_progress(corpus: "Corpus | None" = None) -> "Iterator[Reporter]":
     """Show a training: a bar on standard error where that is a terminal, a line an epoch on standard output, and the problems that
@@ -72,8 +77,7 @@ def training_progress(corpus: "Corpus | None" = None) -> "Iterator[Reporter]":
         def encoded(store: Any, reused: bool) -> None:
             how = "reused" if reused else "encoded"
             words, tokens = len(store.vocabulary.tokens) - len(store.vocabulary.specials), len(store.ids)
-            left_out = {reason: numbers["types"] for reason, numbers in store.vocabulary.report.items() if numbers["types"]}
-            without = "".join(f", {types:,} {_LEFT_OUT[reason]}" for reason, types in left_out.items())
+            without = left_out(store.vocabulary.report)
             print(f"{how} {tokens:,} tokens, {words:,} words in the vocabulary{without}", flush=True)  # noqa: T201
             for problem in [] if corpus is None else corpus.report.warnings():
                 warn(problem)

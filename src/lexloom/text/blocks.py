@@ -35,8 +35,16 @@ class Block:
     @property
     def size(self) -> int:
         """Bytes of text."""
-        flat = self.texts.explode(empty_as_null=False) if self.split else self.texts
-        return int(flat.str.len_bytes().sum())
+        return int(self._flat.str.len_bytes().sum())
+
+    @property
+    def characters(self) -> int:
+        """Characters of text."""
+        return int(self._flat.str.len_chars().sum())
+
+    @property
+    def _flat(self) -> pl.Series:
+        return self.texts.explode(empty_as_null=False) if self.split else self.texts
 
 
 def block_of(texts: pl.Series, *, finished: bool = True) -> Block:

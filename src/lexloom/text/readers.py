@@ -55,6 +55,8 @@ class Corpus:
         with contextlib.closing(_as_generator(self._read(report))) as blocks:
             for block in blocks:
                 report.documents += int(np.count_nonzero(block.ends))
+                report.characters += block.characters
+                report.bytes += block.size
                 yield block
 
     def fingerprint(self) -> str | None:

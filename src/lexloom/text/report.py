@@ -9,6 +9,8 @@ class CorpusReport:
 
     Attributes:
         documents: documents read, empty ones included.
+        characters: of their text, line ends not counted.
+        bytes: the same in UTF-8.
         broken: sequences of bytes that were not UTF-8 (or lone surrogates), each replaced by U+FFFD.
         first_broken: where the first of them was, `file:line`.
         bad_lines: records left out because they could not be understood.
@@ -16,6 +18,8 @@ class CorpusReport:
     """
 
     documents: int = 0
+    characters: int = 0
+    bytes: int = 0
     broken: int = 0
     first_broken: str | None = None
     bad_lines: int = 0

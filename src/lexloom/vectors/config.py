@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from lexloom.errors import ConfigError
 
@@ -101,12 +101,6 @@ class VectorConfig:
     def resolved(self) -> "VectorConfig":
         """The same with every default that depends on something filled in."""
         return dataclasses.replace(self, learning_rate=self.initial_rate, threads=self.threads or available_cores())
-
-    def differences(self, other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-        """The options, by name, in which a saved configuration differs in a way that changes the result: (saved, this one)."""
-        mine = dataclasses.asdict(self.resolved())
-        free = {"threads", "checkpoint_minutes"}
-        return {name: (other.get(name), value) for name, value in mine.items() if name not in free and other.get(name) != value}
 
 
 def available_cores() -> int:

@@ -1,7 +1,6 @@
 """Train word vectors: from a corpus to a folder that is finished, or resumable at any moment before (see `run_folder`)."""
 
 import dataclasses
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from lexloom.errors import ConfigError, FormatError, InputError, InterruptedRun
-from lexloom.files import remove, write_text
+from lexloom.files import remove
+from lexloom.run_folder import BEST, STORE, VALID, clear, is_finished, mark, run_folder, write_log
 from lexloom.text.readers import Corpus, iterable_corpus, open_corpus
 from lexloom.text.store import TokenStore, encode_corpus, open_or_build_store
 from lexloom.text.tokenizers import TokenizerConfig
@@ -21,9 +21,12 @@ from lexloom.vectors.checkpoint import Progress, load_checkpoint, save_checkpoin
 from lexloom.vectors.config import VectorConfig
 from lexloom.vectors.formats import load_vectors, write_folder
 from lexloom.vectors.loop import Loop, Text, allocate, cut, describe_epoch, hold_out
-from lexloom.vectors.run_folder import BEST, CHECKPOINT, LOG, STORE, VALID, clear, is_finished, mark, run_folder
 from lexloom.vectors.table import Vectors
 from lexloom.version import __version__
+
+CHECKPOINT = "checkpoint.safetensors"
+_RESULT = (CHECKPOINT, "model.safetensors", "output.safetensors")
+_FREE = frozenset({"threads", "checkpoint_minutes"})
 
 Source = str | os.PathLike[str] | Corpus | TokenStore | Iterable[str] | Iterable[Sequence[str]]
 
@@ -87,13 +90,13 @@ def train_vectors(
             "tokenizer": dataclasses.asdict(text[0]),
             "vocabulary": dataclasses.asdict(text[1]),
         }
-        if is_finished(folder, config, options, resume=resume, overwrite=overwrite):
+        if is_finished(folder, options, resume=resume, overwrite=overwrite, free=_FREE, starting_from=config.init):
             return _finished(folder)
         corpus = _open(corpus)
         if overwrite:
             if isinstance(corpus, Corpus):
                 corpus.fingerprint()  # a missing file is told of before anything is removed
-            clear(folder)
+            clear(folder, _RESULT)
             mark(folder, options)
         encoded = _encode(corpus, folder / STORE if store is None else Path(store), *text, resume=resume, reporter=reporter)
         training = _prepare(config, encoded, folder)
@@ -274,7 +277,7 @@ def _run(training: _Training, progress: Progress, folder: Path, reporter: Report
     def tick(now: Progress, fraction: float) -> None:
         reporter.working(now, fraction, loop)
 
-    _write_log(folder, progress)
+    write_log(folder, progress.history)
     try:
         while progress.epoch < config.epochs and not _out_of_patience(progress, config):
             loop.advance(progress, time.monotonic() + 60 * config.checkpoint_minutes, tick)
@@ -289,7 +292,7 @@ def _run(training: _Training, progress: Progress, folder: Path, reporter: Report
                 save_checkpoint(folder / BEST, progress, loop.source, loop.target)
             progress = Progress(progress.text, epoch=progress.epoch + 1, history=history, best_epoch=progress.best_epoch)
             save()
-            _write_log(folder, progress)
+            write_log(folder, progress.history)
             reporter.epoch(record)
     except KeyboardInterrupt:  # no job is half done now
         save()
@@ -303,11 +306,6 @@ def _run(training: _Training, progress: Progress, folder: Path, reporter: Report
 
 def _out_of_patience(progress: Progress, config: VectorConfig) -> bool:
     return config.patience is not None and progress.best_epoch is not None and progress.epoch - 1 - progress.best_epoch >= config.patience
-
-
-def _write_log(folder: Path, progress: Progress) -> None:
-    """training.jsonl: a line an epoch, written whole each time, so that it never disagrees with the checkpoint for long."""
-    write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in progress.history))
 
 
 def _result(training: _Training, store: TokenStore, progress: Progress, options: dict[str, Any]) -> Vectors:

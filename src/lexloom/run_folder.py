@@ -1,25 +1,24 @@
 """The output folder of a training: whose it is, what may be in it, and what a kill at any moment leaves of it.
 
-While a training runs the folder holds `run.json` (the resolved configuration), `store/` (the encoded corpus), `training.jsonl` and
-`checkpoint.safetensors`; when it is finished the checkpoint gives way to the vectors, `lexloom.json` last.
+While a training runs the folder holds `run.json` (the resolved configuration), `store/` (the encoded corpus), `training.jsonl` and a
+checkpoint; when it is finished the checkpoint gives way to the result, `lexloom.json` last. Vectors and models share these rules.
 """
 
 import contextlib
+import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lexloom.errors import ConfigError, InputError
-from lexloom.files import exclusive, read_json, remove, write_json
-from lexloom.vectors.config import VectorConfig
+from lexloom.files import exclusive, read_json, remove, write_json, write_text
 from lexloom.version import __version__
 
 RUN, STORE, VALID, LOG, RESULT = "run.json", "store", "valid-store", "training.jsonl", "lexloom.json"
-CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
-_MATRICES = ("model.safetensors", "output.safetensors")
+BEST = "best.safetensors"
 _LEFTOVER = re.compile(r"\..+\.\d+\.(tmp|old)")  # what `write_atomically` leaves behind when it is killed
 
 
@@ -45,17 +44,26 @@ def run_folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
         yield folder
 
 
-def is_finished(folder: Path, config: VectorConfig, options: dict[str, Any], *, resume: bool, overwrite: bool) -> bool:
+def is_finished(
+    folder: Path,
+    options: Mapping[str, Mapping[str, Any]],
+    *,
+    resume: bool,
+    overwrite: bool,
+    free: frozenset[str],
+    starting_from: str | None = None,
+) -> bool:
     """Say whether the folder holds the finished result already; refuse one that a training must not write to.
 
     Nothing is deleted but what killed writers left.
 
     Args:
         folder: the output folder.
-        config: of the training that wants it.
-        options: all of its options, as run.json holds them.
+        options: all options of the training that wants it, by part, as run.json holds them.
         resume: whether an unfinished training may be gone on with.
         overwrite: whether what is there may be replaced.
+        free: names of options that a resumed training may change.
+        starting_from: vectors that the training begins with; they may not be in a folder that is to be overwritten.
 
     Raises:
         InputError: it is in use, and neither resume nor overwrite is asked for; or it holds files that are not ours.
@@ -73,35 +81,47 @@ def is_finished(folder: Path, config: VectorConfig, options: dict[str, Any], *, 
     for leftover in leftovers:
         remove(leftover)
     if overwrite:
-        if config.init is not None and Path(config.init).resolve().is_relative_to(folder.resolve()):
-            raise ConfigError(f"init is {config.init}, in the output folder that is to be overwritten; give another --out")
+        if starting_from is not None and Path(starting_from).resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(f"{starting_from} is in the output folder that is to be overwritten; give another --out")
         return False
     if finished and not resume:
         raise InputError(f"{folder}: holds a finished result; give --overwrite to replace it, or another --out")
     if begun and not resume:
         raise InputError(f"{folder}: holds an unfinished training; give --resume to go on with it, or --overwrite to begin anew")
     if begun:
-        _refuse_differences(folder, config, options)
+        _refuse_differences(folder, options, free)
     return finished
 
 
-def clear(folder: Path) -> None:
-    """Remove what an earlier training left, its result first; the encoded text stays, since it may serve again."""
-    for name in (RESULT, CHECKPOINT, BEST, LOG, *_MATRICES):
+def clear(folder: Path, result: Iterable[str]) -> None:
+    """Remove what an earlier training left, the sign that it was finished first; the encoded text stays, since it may serve again.
+
+    Args:
+        folder: the output folder.
+        result: names of the files that such a training writes, besides those that every training does.
+    """
+    for name in (RESULT, BEST, LOG, *result):
         remove(folder / name)
 
 
-def mark(folder: Path, options: dict[str, Any]) -> None:
+def mark(folder: Path, options: Mapping[str, Any]) -> None:
     """Write down that a training with these options is under way: from here on there is something to resume."""
     write_json(folder / RUN, {"format_version": 1, "lexloom": __version__, **options})
 
 
-def _refuse_differences(folder: Path, config: VectorConfig, options: dict[str, Any]) -> None:
+def write_log(folder: Path, history: Iterable[Mapping[str, Any]]) -> None:
+    """Write training.jsonl, a line an epoch; whole each time, so that it never disagrees with the checkpoint for long."""
+    write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in history))
+
+
+def _refuse_differences(folder: Path, options: Mapping[str, Mapping[str, Any]], free: frozenset[str]) -> None:
     saved = read_json(folder / RUN)
-    different = config.differences(saved.get("vectors", {}))
-    for part in ("tokenizer", "vocabulary"):
-        now, then = options[part], saved.get(part, {})
-        different |= {name: (then.get(name), now[name]) for name in now if then.get(name) != now[name]}
+    different = [
+        f"{name} was {saved.get(part, {}).get(name)!r}, now {value!r}"
+        for part, values in options.items()
+        for name, value in values.items()
+        if name not in free and saved.get(part, {}).get(name) != value
+    ]
     if different:
-        listed = "; ".join(f"{name} was {was!r}, now {now!r}" for name, (was, now) in different.items())
+        listed = "; ".join(different)
         raise ConfigError(f"{folder}: cannot resume with other options ({listed}); give the same ones, or --overwrite to begin anew")

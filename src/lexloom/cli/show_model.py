@@ -1,0 +1,112 @@
+"""What the command line shows of a model's training."""
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from lexloom.cli.show import left_out, warn
+from lexloom.models.base import describe_model
+from lexloom.text.readers import Corpus
+from lexloom.training.callbacks import Reporter, Working
+from lexloom.training.config import TrainingConfig
+
+
+@contextmanager
+def model_progress(corpus: Corpus, training: TrainingConfig) -> Iterator[Reporter]:
+    """Show a training: a bar on standard error where that is a terminal, and a line an epoch on standard output."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        line = bar.add_task("reading", total=None, status="")
+        per_character = 1.0  # characters for each token
+
+        def encoding(size: int) -> None:
+            bar.update(line, description="encoding", status=f"{size / 1e6:.0f} MB of text")
+
+        def prepared(facts: dict[str, Any]) -> None:
+            nonlocal per_character
+            per_character = facts["sizes"]["characters"]
+            for text in describe_job(facts):
+                _say(text)
+            for problem in corpus.report.warnings():
+                warn(problem)
+            if facts["coverage"] and facts["coverage"]["warning"]:
+                warn(facts["coverage"]["warning"])
+
+        def working(now: Working) -> None:
+            bits = now.loss / math.log(2) / per_character
+            status = f"perplexity {_perplexity(now.loss)}  {bits:.3f} bits/character  {now.tokens_per_second:,.0f} tokens/s  " + (
+                f"learning rate {now.learning_rate:.4g}"
+            )
+            bar.update(line, description=f"epoch {now.epoch}/{training.epochs}", total=1.0, completed=now.fraction, status=status)
+
+        def epoch(record: dict[str, Any]) -> None:
+            _say(describe_epoch(record))
+
+        def sample(_epoch: int, text: str) -> None:
+            _say("  " + text.replace("\n", "\n  "))
+
+        yield Reporter(encoding, prepared, working, epoch, sample)
+
+
+def describe_job(facts: dict[str, Any]) -> Iterator[str]:
+    """Say what is about to be trained, on what."""
+    how = "reused" if facts["reused"] else "encoded"
+    yield f"{how} text: {facts['tokens']:,} tokens to train on, {facts['vocabulary']:,} in the vocabulary{left_out(facts['left_out'])}"
+    if facts["held_out"]:
+        yield f"held out the last tenth of the text to validate on: {facts['valid_tokens']:,} tokens"
+    elif facts["valid_tokens"]:
+        yield f"validation text: {facts['valid_tokens']:,} tokens"
+    else:
+        yield "no validation text: the last epoch's model is kept"
+    if facts["coverage"]:
+        known = facts["coverage"]
+        yield (
+            f"vectors know {known['known_types']:,} of {known['types']:,} words of the vocabulary, "
+            f"{known['known_tokens'] / max(1, known['tokens']):.1%} of the text"
+        )
+    yield f"model: {facts['parameters']:,} parameters"
+    over = f"; {facts['left_over']:,} fill no batch" if facts["left_over"] else ""
+    yield f"an epoch: {facts['windows']:,} windows, {facts['targets_per_epoch']:,} tokens{over}"
+
+
+def describe_epoch(record: dict[str, Any]) -> str:
+    """Say how an epoch went, in one line."""
+    parts = [f"epoch {record['epoch']}", f"perplexity {_perplexity(record['train_loss'])}"]
+    if record["valid_loss"] is not None:
+        parts.append(f"validation {_perplexity(record['valid_loss'])}")
+    parts.append(f"{record['bits_per_character']:.3f} bits/character")
+    if record["tokens_per_second"]:
+        parts.append(f"{record['tokens_per_second']:,.0f} tokens/s")
+    return "  ".join([*parts, f"{record['seconds']:.1f} s"])
+
+
+def show_finished(folder: Path) -> None:
+    """Print what a training left in its folder."""
+    facts = describe_model(folder)
+    best, scores = facts["best_epoch"], facts["scores"]
+    if best is not None:
+        _say(f"best epoch: {best} of {facts['epochs']}, validation perplexity {_perplexity(scores['valid_loss'])}")
+    if "test" in facts:
+        test = facts["test"]
+        _say(f"test: perplexity {test['perplexity']:.2f}, {test['bits_per_character']:.3f} bits/character, {test['tokens']:,} tokens")
+    if "movement" in facts:
+        moved = facts["movement"]
+        _say(
+            f"vectors: moved {moved['mean_distance']:.3f} on average, cosine to the start {moved['mean_cosine']:.3f}, "
+            f"{moved['unmoved']:,} never moved; most: {', '.join(item['token'] for item in moved['most'][:8])}"
+        )
+    _say(f"saved a model of {facts['parameters']:,} parameters in {folder}")
+
+
+def _perplexity(loss: float) -> str:
+    return f"{math.exp(loss):.2f}" if loss < 20 else "above 1e8"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201

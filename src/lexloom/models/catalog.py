@@ -1,0 +1,6 @@
+"""All models by name: the kind that model folders say."""
+
+from lexloom.models.base import Model
+from lexloom.models.language_model import LanguageModel
+
+MODELS: dict[str, type[Model]] = {LanguageModel.kind: LanguageModel}

@@ -1,0 +1,1 @@
+"""Building blocks of models: the embedding layer, recurrent cells, dropout, softmax. Everything here needs torch."""

@@ -1,0 +1,353 @@
+"""The embedding layer: from ids to rows that are random or pre-trained, frozen or learning, or to one-hot vectors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lexloom.errors import ConfigError
+from lexloom.nn.embedding_config import EmbeddingConfig, check_rows
+from lexloom.nn.ids import check_on_device, check_word_dropout, drop_words, padding_row, refuse_unknown_ids
+from lexloom.nn.pretrained import Coverage, load_matching
+from lexloom.text.vocabulary import Vocabulary
+
+__all__ = ["Embedding", "EmbeddingConfig", "OneHot", "initial_rows", "make_embedding"]
+
+
+def make_embedding(
+    config: EmbeddingConfig, vocabulary: Vocabulary, *, embedding_dim: int, padding_idx: int | None = None, generator: torch.Generator
+) -> tuple["Embedding | OneHot", Coverage | None]:
+    """Make the layer that a configuration describes.
+
+    Args:
+        config: what it is to be.
+        vocabulary: V tokens.
+        embedding_dim: the length of a row where neither the configuration nor vectors say it.
+        padding_idx: the id of padding, whose row stays zero.
+        generator: where random rows come from; on the CPU.
+
+    Returns:
+        The layer, and where there are vectors, how much of the vocabulary they know.
+
+    Raises:
+        ConfigError: embedding_dim is not that of the vectors, or of one-hot input.
+        InputError, FormatError: the vectors cannot be read.
+    """
+    size, unk_id = len(vocabulary), vocabulary.unk_id
+    if config.embedding == "one-hot":
+        if config.embedding_dim not in (None, size):
+            raise ConfigError(
+                f"embedding_dim is {config.embedding_dim}, but one-hot input is as long as the vocabulary, {size}; leave it out"
+            )
+        return OneHot(size, padding_idx=padding_idx, unk_id=unk_id, word_dropout=config.word_dropout), None
+    coverage, frozen = None, None
+    if config.vectors is None:
+        weight = initial_rows(config, size, config.embedding_dim or embedding_dim, generator)
+    else:
+        weight, known, coverage = load_matching(config.vectors, vocabulary, missing=config.missing, generator=generator)
+        if config.embedding_dim not in (None, weight.shape[1]):
+            raise ConfigError(
+                f"embedding_dim is {config.embedding_dim}, but the vectors in {config.vectors} have {weight.shape[1]} numbers a row; "
+                "leave it out, or give other vectors"
+            )
+        frozen = known if config.freeze else None
+    layer = Embedding(
+        *weight.shape,
+        padding_idx=padding_idx,
+        max_norm=config.max_norm,
+        norm_type=config.norm_type,
+        scale_grad_by_freq=config.scale_grad_by_freq,
+        sparse=config.sparse,
+        weight=weight,
+        frozen=frozen,
+        unfreeze_epoch=config.unfreeze_epoch,
+        unk_id=unk_id,
+        word_dropout=config.word_dropout,
+        embedding_dropout=config.embedding_dropout,
+    )
+    return layer, coverage
+
+
+def initial_rows(config: EmbeddingConfig, num_embeddings: int, embedding_dim: int, generator: torch.Generator) -> Tensor:
+    """Draw the rows (V, E) that a configuration without vectors begins with."""
+    rows = torch.empty(num_embeddings, embedding_dim, device=generator.device)
+    scale = config.initialization_scale
+    if config.initialization == "normal":
+        return nn.init.normal_(rows, std=scale, generator=generator)
+    if config.initialization == "uniform":
+        return nn.init.uniform_(rows, -scale, scale, generator=generator)
+    return nn.init.xavier_uniform_(rows, gain=scale, generator=generator)  # Glorot and Bengio 2010
+
+
+class Embedding(nn.Module):
+    """A matrix of V rows, looked up by id: all that `torch.nn.Embedding` does, and rows that can be held fixed.
+
+    A fixed row is not in the parameter: no optimizer, whatever its momentum or weight decay, can reach it. `matrix` has all rows.
+
+    Attributes:
+        weight: the parameter (V, E); zero in the rows that are held fixed.
+        fixed: (F, E), the rows that are held fixed; None where there are none.
+        fixed_ids: int64 (F,), whose they are.
+        num_embeddings: V.
+        embedding_dim: E.
+        padding_idx: the id whose row is zero and stays so, from 0 to V - 1, or None.
+    """
+
+    fixed: Tensor | None
+    fixed_ids: Tensor | None
+    _place: Tensor | None  # int64 (V,): where in `fixed` the row of an id is, -1 where it learns
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        *,
+        padding_idx: int | None = None,
+        max_norm: float | None = EmbeddingConfig.max_norm,
+        norm_type: float = EmbeddingConfig.norm_type,
+        scale_grad_by_freq: bool = EmbeddingConfig.scale_grad_by_freq,
+        sparse: bool = EmbeddingConfig.sparse,
+        weight: Tensor | np.ndarray | None = None,
+        frozen: Tensor | np.ndarray | bool | None = None,
+        unfreeze_epoch: int | None = EmbeddingConfig.unfreeze_epoch,
+        unk_id: int | None = None,
+        word_dropout: float = EmbeddingConfig.word_dropout,
+        embedding_dropout: float = EmbeddingConfig.embedding_dropout,
+    ) -> None:
+        """Make the layer.
+
+        Args:
+            num_embeddings: V.
+            embedding_dim: E.
+            padding_idx: its row is zero and never learns; from -V to V - 1.
+            max_norm: as in `EmbeddingConfig`, like those below that are not described here. Fixed rows are shortened once, here.
+            norm_type: see there.
+            scale_grad_by_freq: see there.
+            sparse: see there.
+            weight: rows to start from, (V, E), copied; standard normal unless given.
+            frozen: bool (V,), the rows to hold fixed, or True for all.
+            unfreeze_epoch: see there.
+            unk_id: the id that word dropout puts in.
+            word_dropout: see there.
+            embedding_dropout: see there; one mask a call (Merity et al. 2018).
+
+        Raises:
+            ConfigError: an option is out of range, of another shape, or at odds with another.
+        """
+        super().__init__()
+        if num_embeddings < 1 or embedding_dim < 1:
+            raise ConfigError(f"an embedding of {num_embeddings} rows of {embedding_dim} numbers: expected at least 1 of each")
+        check_rows(max_norm, norm_type, scale_grad_by_freq, sparse, embedding_dropout)
+        check_word_dropout(word_dropout, unk_id, num_embeddings)
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = padding_row(padding_idx, num_embeddings)
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
+        self.unfreeze_epoch = unfreeze_epoch
+        self.unk_id, self.word_dropout, self.embedding_dropout = unk_id, word_dropout, embedding_dropout
+        rows = torch.randn(num_embeddings, embedding_dim) if weight is None else _copied(weight, (num_embeddings, embedding_dim))
+        if self.padding_idx is not None:
+            rows[self.padding_idx] = 0
+        for name in ("fixed", "fixed_ids"):
+            self.register_buffer(name, None)
+        self.register_buffer("_place", None, persistent=False)
+        ids = _frozen_ids(frozen, num_embeddings).to(rows.device)
+        if len(ids):
+            fixed = rows[ids]
+            if max_norm is not None:
+                torch.embedding_renorm_(fixed, torch.arange(len(ids), device=rows.device), max_norm, norm_type)
+            rows[ids] = 0
+            self._hold(ids, fixed)
+        self.weight = nn.Parameter(rows)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Look up rows.
+
+        Args:
+            ids: int64 (...).
+
+        Returns:
+            (..., E).
+
+        Raises:
+            InputError: an id is not below V.
+        """
+        if self.sparse and ids.ndim == 0:  # torch's own sparse gradient cannot do that
+            return self.forward(ids.unsqueeze(0))[0]
+        if self.training and self.word_dropout:
+            ids = drop_words(ids, self.word_dropout, self.unk_id, self.padding_idx)
+        check_on_device(ids, self.num_embeddings)
+        try:
+            rows = nn.functional.embedding(
+                ids, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
+            )
+        except IndexError:
+            refuse_unknown_ids(ids, self.num_embeddings)
+            raise
+        if self.fixed is not None and self._place is not None:
+            place = self._place[ids]
+            held = nn.functional.embedding(place.clamp(min=0), self.fixed)  # five times as fast as self.fixed[...]
+            rows = torch.where((place < 0).unsqueeze(-1), rows, held)
+        if self.training and self.embedding_dropout:
+            scale = rows.new_empty(self.num_embeddings).bernoulli_(1 - self.embedding_dropout).div_(1 - self.embedding_dropout)
+            rows = rows * scale[ids].unsqueeze(-1)
+        return rows
+
+    @property
+    def matrix(self) -> Tensor:
+        """All rows, (V, E), as a lookup without dropout would give them; gradients reach those that learn.
+
+        Raises:
+            ConfigError: gradients are wanted, but those of the lookup are sparse and cannot be added to dense ones.
+        """
+        if self.sparse and torch.is_grad_enabled():
+            raise ConfigError("sparse is set, but tied output weights have dense gradients; leave out sparse, or do not tie them")
+        if self.fixed is not None and self.fixed_ids is not None:
+            rows = self.weight.index_copy(0, self.fixed_ids, self.fixed)
+        else:
+            rows = self.weight
+        if self.padding_idx is not None:
+            rows = rows.index_fill(0, torch.tensor([self.padding_idx], device=rows.device), 0)
+        return rows
+
+    @property
+    def frozen(self) -> Tensor:
+        """Which rows are held fixed, bool (V,)."""
+        mask = torch.zeros(self.num_embeddings, dtype=torch.bool, device=self.weight.device)
+        if self.fixed_ids is not None:
+            mask[self.fixed_ids] = True
+        return mask
+
+    def unfreeze(self) -> None:
+        """Let all rows learn from now on. The parameter stays the same object, so that optimizers go on with it."""
+        if self.fixed is not None and self.fixed_ids is not None:
+            with torch.no_grad():
+                self.weight.index_copy_(0, self.fixed_ids, self.fixed)
+        self._hold(None, None)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Hear that an epoch begins, counted from 1: it may be the one from which frozen rows learn."""
+        if self.unfreeze_epoch is not None and epoch >= self.unfreeze_epoch:
+            self.unfreeze()
+
+    def settled(self, state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+        """Put the fixed rows of a saved state into their places in the weight.
+
+        Args:
+            state: a `state_dict` of a module that holds this layer.
+            prefix: under which names the layer stands there.
+
+        Returns:
+            The same state without `fixed` and `fixed_ids`: that of a layer in which nothing is frozen.
+        """
+        settled = dict(state)
+        fixed, ids = settled.pop(prefix + "fixed", None), settled.pop(prefix + "fixed_ids", None)
+        if fixed is not None and ids is not None:
+            settled[prefix + "weight"] = settled[prefix + "weight"].index_copy(0, ids, fixed)
+        return settled
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a printed model."""
+        parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        for name in ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse", "word_dropout", "embedding_dropout"):
+            value = getattr(self, name)
+            if value != getattr(EmbeddingConfig, name, None):
+                parts.append(f"{name}={value}")
+        if self.fixed is not None:
+            parts.append(f"frozen={len(self.fixed)}")
+        return ", ".join(parts)
+
+    def _hold(self, ids: Tensor | None, rows: Tensor | None) -> None:
+        self.fixed_ids, self.fixed, self._place = ids, rows, None
+        if ids is not None:
+            self._place = torch.full((self.num_embeddings,), -1, dtype=torch.int64, device=ids.device)
+            self._place[ids] = torch.arange(len(ids), device=ids.device)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        """Take over which rows are frozen from the state: it may be from before or after they were let go."""
+        if prefix + "weight" in state_dict:
+            ids, rows = state_dict.get(prefix + "fixed_ids"), state_dict.get(prefix + "fixed")
+            if ids is None or rows is None:
+                self._hold(None, None)
+            else:
+                self._hold(ids.to(self.weight.device, copy=True), rows.to(self.weight, copy=True))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class OneHot(nn.Module):
+    """Ids as vectors of V numbers, all 0 but a single 1; nothing to learn. Its numbers are of the type that the module is cast to.
+
+    Attributes:
+        num_embeddings: V.
+        embedding_dim: V too.
+        padding_idx: the id that is all 0, from 0 to V - 1, or None.
+    """
+
+    one: Tensor
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        *,
+        padding_idx: int | None = None,
+        unk_id: int | None = None,
+        word_dropout: float = EmbeddingConfig.word_dropout,
+    ) -> None:
+        super().__init__()
+        if num_embeddings < 1:
+            raise ConfigError(f"one-hot vectors of {num_embeddings} numbers: expected at least 1")
+        check_word_dropout(word_dropout, unk_id, num_embeddings)
+        self.num_embeddings = self.embedding_dim = num_embeddings
+        self.padding_idx = padding_row(padding_idx, num_embeddings)
+        self.unk_id, self.word_dropout = unk_id, word_dropout
+        self.register_buffer("one", torch.ones(()), persistent=False)  # is moved and cast with the module
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Write ids (...), int64, as one-hot vectors (..., V).
+
+        Raises:
+            InputError: an id is not below V.
+        """
+        if self.training and self.word_dropout:
+            ids = drop_words(ids, self.word_dropout, self.unk_id, self.padding_idx)
+        check_on_device(ids, self.num_embeddings)
+        hot = torch.zeros((*ids.shape, self.num_embeddings), dtype=self.one.dtype, device=ids.device)
+        try:
+            hot.scatter_(-1, ids.unsqueeze(-1), 1)
+        except (IndexError, RuntimeError):
+            refuse_unknown_ids(ids, self.num_embeddings)
+            raise
+        if self.padding_idx is not None:
+            hot[..., self.padding_idx] = 0
+        return hot
+
+    def start_epoch(self, epoch: int) -> None:
+        """Hear that an epoch begins; nothing changes."""
+
+    def settled(self, state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+        """Give a saved state as it is: nothing in it is frozen."""
+        return dict(state)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a printed model."""
+        return f"{self.num_embeddings}" + (f", word_dropout={self.word_dropout}" if self.word_dropout else "")
+
+
+def _copied(weight: Tensor | np.ndarray, shape: tuple[int, int]) -> Tensor:
+    """Copy given rows: a tensor keeps its type, an array gets torch's default one."""
+    if tuple(weight.shape) != shape:
+        raise ConfigError(f"weight has shape {tuple(weight.shape)}: expected {shape}, a row for each id")
+    if isinstance(weight, np.ndarray):
+        return torch.tensor(weight, dtype=torch.get_default_dtype())
+    return weight.detach().clone() if weight.is_floating_point() else weight.to(torch.get_default_dtype())
+
+
+def _frozen_ids(frozen: Tensor | np.ndarray | bool | None, size: int) -> Tensor:
+    if frozen is None or isinstance(frozen, bool):
+        return torch.arange(size if frozen else 0)
+    mask = torch.as_tensor(frozen)
+    if tuple(mask.shape) != (size,) or mask.dtype != torch.bool:
+        raise ConfigError(f"frozen is {mask.dtype} {tuple(mask.shape)}: expected a bool for each of the {size} rows, or True for all")
+    return mask.nonzero().flatten()

@@ -1,0 +1,201 @@
+"""Recurrent layers: RNN, GRU and LSTM, several deep, in one or both directions, with locked dropout and weight drop."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from lexloom.errors import ConfigError
+from lexloom.nn.dropout import drop_weights, locked_dropout
+from lexloom.nn.recurrent_config import RecurrentConfig
+from lexloom.nn.scratch import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
+
+__all__ = ["Recurrent", "RecurrentConfig", "State"]
+
+State = tuple[Tensor, ...]
+"""What is carried from step to step, row first: h (B, L, D), and for an LSTM also c (B, L, D); 2L in the middle if bidirectional."""
+
+
+class Recurrent(nn.Module):
+    """L recurrent layers on top of each other.
+
+    Args:
+        input_size: E.
+        config: which cell, how many layers, how large.
+        bidirectional: read each sequence both ways; the outputs of the two directions lie side by side.
+
+    Attributes:
+        output_size: D, or 2D if bidirectional.
+    """
+
+    def __init__(self, input_size: int, config: RecurrentConfig, *, bidirectional: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        self.directions = 2 if bidirectional else 1
+        self.input_size = input_size
+        self.output_size = config.hidden_size * self.directions
+        layer = _TorchLayer if config.implementation == "torch" else _ScratchLayer
+        sizes = [input_size] + [self.output_size] * (config.num_layers - 1)
+        self.layers = nn.ModuleList(layer(size, config, self.directions) for size in sizes)
+        self.state_tensors = 2 if config.cell == "lstm" else 1
+
+    def initial_state(self, rows: int) -> State:
+        """The state before the first step: zeros."""
+        like = next(self.parameters())
+        shape = (rows, len(self.layers) * self.directions, self.config.hidden_size)
+        return tuple(like.new_zeros(shape) for _ in range(self.state_tensors))
+
+    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Read sequences from their first step to their last.
+
+        Args:
+            inputs: (B, T, E).
+            state: where to begin; zeros unless given.
+
+        Returns:
+            The last layer's outputs, (B, T, D) or (B, T, 2D), and the state after the last step. The state has the type of the
+            weights, also under autocast, and is part of the graph: detach it where the gradient is to stop.
+
+        Raises:
+            ValueError: the shapes do not go together.
+        """
+        state = self.initial_state(len(inputs)) if state is None else state
+        self._check_shapes(inputs, state)
+        if not inputs.shape[1]:
+            return inputs.new_zeros(len(inputs), 0, self.output_size), state
+        outputs, ends = inputs, []
+        starts = zip(*(part.chunk(len(self.layers), 1) for part in state), strict=True)  # a layer's: each (B, directions, D)
+        for number, (layer, start) in enumerate(zip(self.layers, starts, strict=True)):
+            if number and self.training:
+                outputs = locked_dropout(outputs, self.config.layer_dropout or 0.0)
+            outputs, end = layer(outputs, start)
+            ends.append(end)
+        return outputs, tuple(torch.cat(parts, 1).to(state[0].dtype) for parts in zip(*ends, strict=True))
+
+    @torch.no_grad()
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take one step without a gradient and without dropout, quicker than `forward` on a sequence of one.
+
+        Args:
+            inputs: (B, E).
+            state: the state before the step.
+
+        Returns:
+            The last layer's output (B, D), and the state after the step.
+
+        Raises:
+            ConfigError: the layers read both ways, and the way back begins at the end.
+        """
+        if self.directions > 1:
+            raise ConfigError("bidirectional layers cannot go step by step, since the way back begins at the end: use forward")
+        outputs, ends = inputs, []
+        layer: Any  # the two kinds of layer have `step`
+        for number, layer in enumerate(self.layers):
+            end = layer.step(outputs, [part[:, number] for part in state])
+            outputs = end[0]
+            ends.append(end)
+        if len(ends) == 1:  # the usual case without the cost of a copy
+            return outputs, tuple([part.unsqueeze(1) for part in ends[0]])
+        return outputs, tuple(torch.stack(parts, 1) for parts in zip(*ends, strict=True))
+
+    def _check_shapes(self, inputs: Tensor, state: State) -> None:
+        # torch's fast LSTM does not look for itself: a state with too few rows ends in a segmentation fault
+        expected = (len(inputs), len(self.layers) * self.directions, self.config.hidden_size)
+        if inputs.ndim != 3 or inputs.shape[2] != self.input_size:
+            raise ValueError(f"inputs have shape {tuple(inputs.shape)}: expected (B, T, {self.input_size})")
+        if len(state) != self.state_tensors or any(part.shape != expected for part in state):
+            shapes = ", ".join(str(tuple(part.shape)) for part in state)
+            raise ValueError(f"the state has shapes {shapes}: expected {self.state_tensors} of {expected}")
+
+
+_RUN: dict[str, Callable[..., Any]] = {
+    "LSTM": torch.lstm,
+    "GRU": torch.gru,
+    "RNN_TANH": torch.rnn_tanh,
+    "RNN_RELU": torch.rnn_relu,
+}
+_STEP: dict[str, Callable[..., Any]] = {
+    "LSTM": torch.lstm_cell,
+    "GRU": torch.gru_cell,
+    "RNN_TANH": torch.rnn_tanh_cell,
+    "RNN_RELU": torch.rnn_relu_cell,
+}
+
+
+class _TorchLayer(nn.Module):
+    """One layer of torch's cells, in one or both directions.
+
+    torch's module holds the weights; the functions behind it are called with them, or with dropped ones, so that weight drop
+    takes the same fast path (oneDNN's for an LSTM on a CPU) and leaves the parameters alone.
+    """
+
+    def __init__(self, input_size: int, config: RecurrentConfig, directions: int) -> None:
+        super().__init__()
+        size, both = config.hidden_size, directions == 2
+        self.cell: nn.RNNBase
+        if config.cell == "lstm":
+            self.cell = nn.LSTM(input_size, size, batch_first=True, bidirectional=both)
+        elif config.cell == "gru":
+            self.cell = nn.GRU(input_size, size, batch_first=True, bidirectional=both)
+        else:
+            self.cell = nn.RNN(input_size, size, nonlinearity=config.nonlinearity, batch_first=True, bidirectional=both)
+        self.weight_drop = config.weight_drop
+        if config.recurrent_init is not None:
+            for parameter in self.cell.parameters():
+                nn.init.uniform_(parameter, -config.recurrent_init, config.recurrent_init)
+
+    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """Run over (B, T, E); the state's parts are (B, directions, D)."""
+        weights: list[Tensor] = [weight for direction in self.cell.all_weights for weight in direction]
+        if self.training and self.weight_drop:
+            for hidden in range(1, len(weights), 4):  # a direction has weight_ih, weight_hh, bias_ih, bias_hh
+                weights[hidden] = drop_weights(weights[hidden], self.weight_drop)
+        first = tuple(part.transpose(0, 1).contiguous() for part in state)  # (directions, B, D)
+        given = first if len(first) > 1 else first[0]
+        # biases, 1 layer, no dropout between layers, training, bidirectional, batch first
+        outputs, *last = _RUN[self.cell.mode](inputs, given, weights, True, 1, 0.0, self.training, self.cell.bidirectional, True)
+        return outputs, tuple(part.transpose(0, 1) for part in last)
+
+    def step(self, inputs: Tensor, state: State) -> State:
+        """Take one step from (B, E); the state's parts are (B, D)."""
+        end = _STEP[self.cell.mode](inputs, state if len(state) > 1 else state[0], *self.cell.all_weights[0])
+        return end if len(state) > 1 else (end,)
+
+
+class _ScratchLayer(nn.Module):
+    """One layer of the cells in `scratch.py`, in one or both directions."""
+
+    def __init__(self, input_size: int, config: RecurrentConfig, directions: int) -> None:
+        super().__init__()
+        cells = [_scratch_cell(input_size, config) for _ in range(directions)]
+        self.cells = nn.ModuleList(cells)
+        self.weight_drop = config.weight_drop
+        if config.recurrent_init is not None:
+            for cell in cells:
+                cell.initialize(config.recurrent_init)
+
+    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """Run over (B, T, E); the state's parts are (B, directions, D)."""
+        outputs, ends = [], []
+        for number, cell in enumerate(self.cells):
+            dropped = {"W_hh": drop_weights(cell.get_parameter("W_hh"), self.weight_drop)} if self.training and self.weight_drop else {}
+            steps = inputs.flip(1) if number else inputs  # the second direction reads from the end
+            output, end = functional_call(cell, dropped, (steps, tuple(part[:, number] for part in state)))
+            outputs.append(output.flip(1) if number else output)
+            ends.append(end)
+        return torch.cat(outputs, -1), tuple(torch.stack(parts, 1) for parts in zip(*ends, strict=True))
+
+    def step(self, inputs: Tensor, state: State) -> State:
+        """Take one step from (B, E); the state's parts are (B, D)."""
+        cell: Any = self.cells[0]
+        return cast(State, cell.step(inputs, state))
+
+
+def _scratch_cell(input_size: int, config: RecurrentConfig) -> RecurrentLayer:
+    if config.cell == "lstm":
+        return LSTMLayer(input_size, config.hidden_size)
+    if config.cell == "gru":
+        return GRULayer(input_size, config.hidden_size)
+    return RNNLayer(input_size, config.hidden_size, relu=config.nonlinearity == "relu")

@@ -1,0 +1,49 @@
+"""What recurrent layers can be told: one frozen dataclass; the command line and TOML files mirror it. It needs no torch."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from lexloom.errors import ConfigError
+from lexloom.nn.embedding_config import check_share
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """The recurrent layers of a model."""
+
+    cell: Literal["rnn", "gru", "lstm"] = "lstm"
+    """The recurrent cell: rnn (Elman 1990), gru (Cho et al. 2014) or lstm (Hochreiter & Schmidhuber 1997)."""
+    nonlinearity: Literal["tanh", "relu"] = "tanh"
+    """What an rnn cell passes its sum through; the other cells have no such choice."""
+    implementation: Literal["torch", "scratch"] = "torch"
+    """torch: torch's own cells, fast; scratch: the same cells in plain tensor arithmetic, to be read."""
+    hidden_size: int = 200
+    """Length of a layer's hidden state."""
+    num_layers: int = 1
+    """Recurrent layers, one on top of the other."""
+    layer_dropout: float | None = None
+    """Share of features dropped between layers, the same ones at every step (locked); none, or what the model says, unless given."""
+    weight_drop: float = 0.0
+    """Share of hidden-to-hidden connections dropped in training, the same ones at every step (Merity et al. 2018)."""
+    recurrent_init: float | None = None
+    """Weights and biases begin evenly spread between minus and plus this number; 1 / sqrt(hidden_size) unless given."""
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("cell", ("rnn", "gru", "lstm")),
+            ("nonlinearity", ("tanh", "relu")),
+            ("implementation", ("torch", "scratch")),
+        ):
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(choices)}")
+        for name in ("hidden_size", "num_layers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}: expected a whole number of at least 1")
+        if self.nonlinearity != "tanh" and self.cell != "rnn":
+            raise ConfigError(f"nonlinearity is {self.nonlinearity!r}, but only the rnn cell has one, not {self.cell}; leave it out")
+        check_share("weight_drop", self.weight_drop)
+        if self.layer_dropout is not None:
+            check_share("layer_dropout", self.layer_dropout)
+        if self.recurrent_init is not None and not 0 < self.recurrent_init < math.inf:
+            raise ConfigError(f"recurrent_init is {self.recurrent_init}: expected a number above 0")

@@ -1,0 +1,174 @@
+"""From hidden states to a distribution over the vocabulary: full, tied and adaptive softmax, and the loss without its logits."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from lexloom.errors import ConfigError
+from lexloom.text.batches import IGNORE
+
+_CHUNK_LOGITS = 1 << 24
+"""So many logits are held at once: 32 MB in bfloat16, 64 MB in float32."""
+
+
+class FullSoftmax(nn.Module):
+    """One logit for each of V tokens, from hidden states (N, D).
+
+    Attributes:
+        weight: float32 (V, D), unless the weights are tied.
+        bias: float32 (V,).
+        projection: from D to the row length of the tied matrix, where the two differ.
+    """
+
+    def __init__(self, hidden_size: int, vocabulary_size: int, tied: Callable[[], Tensor] | None = None) -> None:
+        """Make the layer.
+
+        Args:
+            hidden_size: D.
+            vocabulary_size: V.
+            tied: gives the input embedding's matrix (V, E), to be used as the weights (Press & Wolf 2017; Inan et al. 2017).
+        """
+        super().__init__()
+        self._tied = tied
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+        self.projection: nn.Module = nn.Identity()
+        if tied is None:
+            reach = hidden_size**-0.5
+            self.weight = nn.Parameter(torch.empty(vocabulary_size, hidden_size).uniform_(-reach, reach))
+        elif (row := tied().shape[1]) != hidden_size:
+            self.projection = nn.Linear(hidden_size, row, bias=False)
+
+    def _matrix(self) -> Tensor:
+        return self.weight if self._tied is None else self._tied()
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Sum the negative log-likelihoods in nats, ().
+
+        Args:
+            hidden: (N, D).
+            targets: int64 (N,); `IGNORE` where there is none.
+        """
+        return linear_cross_entropy(self.projection(hidden), self._matrix(), self.bias, targets)
+
+    def log_probs(self, hidden: Tensor) -> Tensor:
+        """Give the log-probabilities, (N, V), of hidden states (N, D)."""
+        return torch.log_softmax(functional.linear(self.projection(hidden), self._matrix(), self.bias).float(), dim=1)
+
+
+class AdaptiveSoftmax(nn.Module):
+    """Frequent tokens get a logit of their own, rare ones share a cluster's and have fewer dimensions (Grave et al. 2017)."""
+
+    def __init__(self, hidden_size: int, vocabulary_size: int, cutoffs: Sequence[int], div_value: float = 4.0) -> None:
+        """Make the layer.
+
+        Args:
+            hidden_size: D.
+            vocabulary_size: V; ids must be in the order of frequency, as a `Vocabulary`'s are.
+            cutoffs: where clusters begin, ascending, below V.
+            div_value: each cluster has that many times fewer dimensions than the one before.
+
+        Raises:
+            ConfigError: the cutoffs are not ascending between 1 and V - 1.
+        """
+        super().__init__()
+        if not cutoffs or sorted(set(cutoffs)) != list(cutoffs) or cutoffs[0] < 1 or cutoffs[-1] >= vocabulary_size:
+            shown = ", ".join(map(str, cutoffs)) or "none"
+            raise ConfigError(f"cutoffs {shown}: expected ascending numbers from 1 to {vocabulary_size - 1}, below the vocabulary's size")
+        self._softmax = nn.AdaptiveLogSoftmaxWithLoss(hidden_size, vocabulary_size, list(cutoffs), div_value)
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Sum the negative log-likelihoods in nats, (), as `FullSoftmax.loss` does."""
+        kept = targets != IGNORE
+        if not bool(kept.all()):
+            hidden, targets = hidden[kept], targets[kept]
+        return cast(Tensor, -self._softmax(hidden, targets).output.float().sum())
+
+    def log_probs(self, hidden: Tensor) -> Tensor:
+        """Give the log-probabilities, (N, V), of hidden states (N, D)."""
+        return self._softmax.log_prob(hidden).float()
+
+
+def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    """Sum the cross-entropies of softmax(hidden weight^T + bias), without ever holding all logits.
+
+    Where a gradient is wanted it is computed on the way, chunk by chunk, so that each chunk's logits are turned into its gradient where
+    they lie. Under autocast the matrix products and the probabilities are in its type.
+
+    Args:
+        hidden: (N, D).
+        weight: (V, D).
+        bias: (V,).
+        targets: int64 (N,); `IGNORE` where there is none.
+
+    Returns:
+        float32 (), in nats.
+    """
+    return cast(Tensor, _LinearCrossEntropy.apply(hidden, weight, bias, targets, torch.is_grad_enabled()))  # type: ignore[no-untyped-call]
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """With p = softmax(z) and z = h W^T + b, the loss of one target y is -log p_y; its gradient in z is p - onehot(y) =: g.
+
+    So dh = g W, dW = g^T h, db = g; nothing of the forward pass is needed again once g is known.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, with_gradient: bool) -> Tensor:
+        device = hidden.device.type
+        dtype = torch.get_autocast_dtype(device) if with_gradient and torch.is_autocast_enabled(device) else weight.dtype
+        with torch.autocast(device, enabled=False):
+            rows, matrix, offset = hidden.to(dtype), weight.to(dtype), bias.to(dtype)
+            gradients = (torch.empty_like(rows), torch.zeros_like(weight), torch.zeros_like(bias)) if with_gradient else None
+            total = torch.zeros((), device=hidden.device)
+            size = max(1, _CHUNK_LOGITS // len(weight))
+            for start in range(0, len(rows), size):
+                part = slice(start, start + size)
+                logits = torch.addmm(offset, rows[part], matrix.t())  # (n, V)
+                if gradients is None:
+                    total += functional.cross_entropy(logits.float(), targets[part], ignore_index=IGNORE, reduction="sum")
+                    continue
+                loss, slope = _loss_and_slope(logits, targets[part])
+                total += loss
+                _add_gradients(slope, rows[part], matrix, (gradients[0][part], *gradients[1:]))
+        if gradients is not None:
+            ctx.gradients, ctx.hidden_dtype = gradients, hidden.dtype
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, bias = ctx.gradients  # used up here: a second backward pass finds nothing, and says so
+        del ctx.gradients
+        return hidden.to(ctx.hidden_dtype) * gradient, weight.mul_(gradient), bias.mul_(gradient), None, None
+
+
+def _loss_and_slope(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum the losses of n rows, (), and turn their logits (n, V) into p - onehot(y), zero where there is no target."""
+    kept = targets != IGNORE
+    index = targets.clamp(min=0)[:, None]  # (n, 1)
+    if logits.dtype == torch.float32:
+        log_probs = torch.log_softmax(logits, 1)
+        losses = -log_probs.gather(1, index)[:, 0]
+        slope = log_probs.exp_()
+    else:  # log p_y of the rounded p_y: an error below 0.4 % with no sign of its own
+        slope = torch.softmax(logits, 1)
+        losses = -slope.gather(1, index)[:, 0].float().clamp(min=torch.finfo(torch.float32).tiny).log()
+    slope.scatter_add_(1, index, torch.full_like(index, -1, dtype=slope.dtype))
+    if not bool(kept.all()):
+        slope *= kept[:, None]
+        losses = losses * kept
+    return losses.sum(), slope
+
+
+def _add_gradients(slope: Tensor, hidden: Tensor, matrix: Tensor, gradients: tuple[Tensor, Tensor, Tensor]) -> None:
+    into_hidden, into_weight, into_bias = gradients
+    torch.mm(slope, matrix, out=into_hidden)
+    if into_weight.dtype == slope.dtype:
+        into_weight.addmm_(slope.t(), hidden)
+    else:
+        into_weight += slope.t() @ hidden
+    into_bias += slope.sum(0)

@@ -1,0 +1,89 @@
+"""Text as one stream of tokens, every line ended by `<eos>`, and back again: what language models read and write."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from lexloom.errors import InputError
+from lexloom.text.blocks import block_of
+from lexloom.text.encode import Encoder, FixedEncoder, ModelEncoder
+from lexloom.text.readers import Corpus
+from lexloom.text.store import TokenStore
+from lexloom.text.tokenizers import TextTokenizer
+from lexloom.text.vocabulary import Vocabulary
+
+SPACE = "\u2581"
+"""What the tokenizer `characters` shows for a space."""
+
+
+def stream_of(store: TokenStore) -> np.ndarray:
+    """Give the ids of all documents one after the other, each followed by that of eos: uint32 (N + documents,)."""
+    eos = store.vocabulary.id_of(store.vocabulary.specials["eos"])
+    return np.insert(np.asarray(store.ids), np.asarray(store.starts[1:]), np.uint32(eos))
+
+
+def encode_stream(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> np.ndarray:
+    """Encode another text with a tokenizer and a vocabulary that there are, as `stream_of` gives it: uint32 (N + documents,).
+
+    Raises:
+        InputError: the corpus is empty or cannot be read.
+    """
+    encoder, eos = _encoder(tokenizer, vocabulary), np.uint32(vocabulary.id_of(vocabulary.specials["eos"]))
+    parts = [np.empty(0, np.uint32)]
+    tokens = 0
+    for block in corpus.blocks():
+        ids, lengths = encoder.encode(block)
+        tokens += len(ids)
+        parts.append(np.insert(ids, np.cumsum(lengths)[block.ends], eos))
+    if not tokens:
+        raise InputError(f"{corpus.name} is empty: no token in {corpus.report.documents} lines")
+    return np.concatenate(parts)
+
+
+def _encoder(tokenizer: TextTokenizer, vocabulary: Vocabulary) -> Encoder:
+    return ModelEncoder(tokenizer) if tokenizer.closed else FixedEncoder(tokenizer, vocabulary)
+
+
+def encode_lines(text: str, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> np.ndarray:
+    r"""Encode a text with eos at each `\n`, uint32 (n,); there is none at the end unless the text ends in `\n`."""
+    block = block_of(pl.Series(text.split("\n"), dtype=pl.String))
+    ids, lengths = _encoder(tokenizer, vocabulary).encode(block)
+    eos = vocabulary.id_of(vocabulary.specials["eos"])
+    return np.insert(ids, np.cumsum(lengths)[block.ends][:-1], np.uint32(eos))
+
+
+class Writer:
+    """Turns tokens into text, one by one."""
+
+    def __init__(self, tokenizer: TextTokenizer, vocabulary: Vocabulary, *, characters: bool) -> None:
+        """Begin with an empty text.
+
+        Args:
+            tokenizer: whose tokens they are; its decoder joins them where it has one, spaces do otherwise.
+            vocabulary: names the special tokens.
+            characters: whether each token is a character.
+        """
+        self._decoder = tokenizer.library.decoder
+        self._eos, self._characters = vocabulary.specials["eos"], characters
+        self._line: list[str] = []
+        self._written = 0
+
+    def write(self, token: str) -> str:
+        """Give the text that a token adds."""
+        if token == self._eos:
+            self._line, self._written = [], 0
+            return "\n"
+        if self._characters:
+            return " " if token == SPACE else token
+        self._line.append(token)
+        whole: str | None = None if self._decoder is None else self._decoder.decode(self._line)
+        if whole is None:
+            return token if len(self._line) == 1 else " " + token
+        added = whole[self._written :]
+        self._written = len(whole)
+        return added
+
+    def write_all(self, tokens: Sequence[str]) -> str:
+        """Give the text that tokens add."""
+        return "".join(map(self.write, tokens))

@@ -1,0 +1,73 @@
+"""What a training goes through: batches of tensors, an epoch after the other."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lexloom.text.batches import IGNORE, Windows
+
+
+class Batches(Protocol):
+    """The batches of any epoch; which they are depends on its number alone, so that a resumed training sees the same."""
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+
+    def epoch(self, number: int) -> Iterator[Any]:
+        """Go through the batches of an epoch, counted from 0: named tuples of tensors and plain values."""
+
+
+Share = Callable[[int, int], Batches]
+"""Gives the batches that one process goes through: (its number, how many processes there are)."""
+
+
+class Loader:
+    """What Lightning iterates over.
+
+    Attributes:
+        number: the epoch that the next iteration goes through, from 0.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches, self.number = batches, 0
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._batches.epoch(self.number)
+
+
+class WindowBatch(NamedTuple):
+    """A window of a language model as tensors.
+
+    Attributes:
+        inputs: int64 (B, T).
+        targets: int64 (B, T), `IGNORE` where nothing is to be predicted.
+        fresh: the state begins anew.
+        scored: how many targets there are.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    fresh: bool
+    scored: int
+
+
+class WindowBatches:
+    """Windows as batches of tensors."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def epoch(self, number: int) -> Iterator[WindowBatch]:
+        """Go through the windows of an epoch, counted from 0."""
+        for inputs, targets, fresh in self._windows.epoch(number):
+            scored = targets.size - int(np.count_nonzero(targets == IGNORE))
+            yield WindowBatch(torch.from_numpy(inputs), torch.from_numpy(targets), fresh, scored)

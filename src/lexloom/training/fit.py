@@ -1,0 +1,144 @@
+"""Train a model: one Trainer, on whatever there is to train on."""
+
+import logging
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from lexloom.errors import ConfigError, InterruptedRun
+from lexloom.models.base import Model
+from lexloom.run_folder import BEST
+from lexloom.tensors import map_tensors
+from lexloom.training.callbacks import CHECKPOINT, Conductor, Reporter, Score
+from lexloom.training.config import TrainingConfig
+from lexloom.training.data import Share
+from lexloom.training.task import Task
+from lexloom.vectors.config import available_cores
+
+
+def fit(
+    model: Model,
+    config: TrainingConfig,
+    train: Share,
+    valid: Share | None,
+    folder: Path,
+    *,
+    keep: bool,
+    reporter: Reporter,
+    score: Score = lambda _record: {},
+    callbacks: tuple[Callback, ...] = (),
+) -> Conductor:
+    """Train a model, from the checkpoint in the folder where there is one.
+
+    Args:
+        model: changed in place; at the end it holds the weights of the last epoch.
+        config: resolved.
+        train: the windows to train on, for each process.
+        valid: the windows to validate on after each epoch.
+        folder: where log, best weights and checkpoint go.
+        keep: whether best weights and checkpoints are written.
+        reporter: told what happens.
+        score: what else to record of an epoch.
+        callbacks: more to do on the way.
+
+    Returns:
+        What the training left: its history, and the best weights where it validated.
+
+    Raises:
+        InterruptedRun: Ctrl-C.
+        DivergedRun: the loss is no number any more.
+        ConfigError: Lightning cannot train as the options say.
+    """
+    conductor = Conductor(config, folder, reporter, score, keep=keep)
+    task = Task(model, config, train, valid)
+    checkpoint = folder / CHECKPOINT
+    resumes = checkpoint.exists()
+    with _quiet():
+        trainer = _trainer(config, folder, [conductor, *callbacks])
+        try:
+            trainer.fit(task, ckpt_path=checkpoint if resumes else None, weights_only=True)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            done = len(conductor.history.records)
+            how = "its checkpoint is kept; the same command with --resume goes on" if (folder / CHECKPOINT).exists() else "nothing is saved"
+            raise InterruptedRun(f"interrupted after {done} whole epochs: {how}") from None
+    if conductor.best is None and conductor.history.best_epoch is not None:
+        conductor.best = {name: torch.from_numpy(array.copy()) for name, array in map_tensors(folder / BEST).items()}
+    return conductor
+
+
+def _trainer(config: TrainingConfig, folder: Path, callbacks: list[Callback]) -> Trainer:
+    logger: Logger | bool = False
+    if config.tensorboard:
+        try:
+            logger = TensorBoardLogger(folder, name="tensorboard", version="")
+        except ModuleNotFoundError:
+            raise ConfigError("tensorboard is not installed; install it (pip install tensorboard), or leave out --tensorboard") from None
+    try:
+        return Trainer(
+            accelerator=config.accelerator,
+            devices=config.devices,
+            num_nodes=config.num_nodes,
+            strategy=config.strategy,
+            precision=config.precision,
+            max_epochs=config.epochs,
+            callbacks=callbacks,
+            logger=logger,
+            default_root_dir=folder,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            inference_mode=False,
+        )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        raise ConfigError(f"cannot train so: {error}") from None
+
+
+@contextmanager
+def processor(threads: int | None) -> Iterator[None]:
+    """Give torch its threads, and let it take denormal numbers for zero, which would slow recurrent layers down twentyfold.
+
+    Best entered before torch's first parallel work: its threads keep what they began with.
+
+    Args:
+        threads: how many; as many as there are cores where None.
+    """
+    before = torch.get_num_threads()
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(threads or available_cores())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.set_flush_denormal(False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what Lightning says about itself; errors still come."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\.|torch\.utils\.data|pytorch_lightning\.")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def is_first_process() -> bool:
+    """Say whether this is the process that writes and tells, of those that a launcher has started."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))

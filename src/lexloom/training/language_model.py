@@ -1,0 +1,324 @@
+"""Train a language model: from a corpus to a folder that is finished, or resumable (see `run_folder`)."""
+
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from lexloom.errors import ConfigError, InputError
+from lexloom.files import read_json, remove
+from lexloom.models.base import TOKENIZER, VOCABULARY, WEIGHTS, load_model, save_model
+from lexloom.models.language_model import LanguageModel
+from lexloom.models.language_model_config import LanguageModelOptions, LanguageVocabularyConfig, WindowConfig, tokenizer_for
+from lexloom.models.scoring import evaluate_language_model
+from lexloom.nn.movement import movement
+from lexloom.report.curves import plot_curves
+from lexloom.run_folder import BEST, RUN, STORE, clear, is_finished, mark, run_folder
+from lexloom.text.batches import RandomWindows, ScoredWindows, SequentialWindows, Windows, rows_of
+from lexloom.text.readers import Corpus, iterable_corpus, open_corpus
+from lexloom.text.store import TokenStore, open_or_build_store
+from lexloom.text.stream import encode_stream, stream_of
+from lexloom.text.tokenizers import TokenizerConfig
+from lexloom.text.vocabulary import VocabularyConfig
+from lexloom.training.callbacks import CHECKPOINT, Conductor, Reporter
+from lexloom.training.config import TrainingConfig
+from lexloom.training.data import Share, WindowBatches
+from lexloom.training.fit import fit, is_first_process, processor
+from lexloom.training.metrics import perplexity
+from lexloom.training.sampler import Sampler
+
+CURVES = "curves.png"
+_RESULT = (CHECKPOINT, WEIGHTS, VOCABULARY, TOKENIZER, CURVES)
+_FREE = frozenset({"threads", "checkpoint_seconds", "tensorboard", "sample_prompt", "sample_every", "learning_rate", "clip"})
+_VALID_ROWS = 10
+SPECIALS = ("unk", "eos")
+
+Source = str | os.PathLike[str] | Corpus | Iterable[str]
+
+
+def train_language_model(
+    corpus: Source,
+    options: LanguageModelOptions | None = None,
+    training: TrainingConfig | None = None,
+    windows: WindowConfig | None = None,
+    *,
+    tokenizer: TokenizerConfig | None = None,
+    vocabulary: VocabularyConfig | None = None,
+    valid: Source | Literal["none"] | None = None,
+    test: Source | None = None,
+    out: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+) -> LanguageModel:
+    """Train a language model on a corpus, whose documents are read as one stream of tokens with `<eos>` after each.
+
+    Args:
+        corpus: a path, glob, folder or URL of text, what `open_corpus` returns, or an iterable of strings.
+        options: the model's shape.
+        training: how to train.
+        windows: how the stream is cut into batches.
+        tokenizer: how the text is split; by the model's level unless given.
+        vocabulary: which tokens get an id; all unless given.
+        valid: the validation text; the last tenth of the corpus unless given; `"none"` trains on everything.
+        test: text to evaluate on at the end.
+        out: the folder to write; without it nothing is kept on disk.
+        store: where the encoded corpus is kept; `out`/store unless given.
+        resume: go on from the checkpoint in `out`, or begin if there is none; a finished result is returned as it is.
+        overwrite: replace a result or an unfinished run in `out`.
+        reporter: what to call while it runs.
+
+    Returns:
+        The model of the epoch with the lowest validation loss, or of the last epoch without validation; in evaluation mode.
+
+    Raises:
+        ConfigError: options that do not fit together, or a resume with other options.
+        InputError: a text that is missing, empty or too short, or an `out` that is in use.
+        FormatError: a damaged store or checkpoint, or vectors that cannot be read.
+        DivergedRun: the loss is no number any more; the last checkpoint is kept.
+        InterruptedRun: Ctrl-C; the last checkpoint is kept.
+    """
+    plan = _Plan(
+        options or LanguageModelOptions(),
+        (training or TrainingConfig()).resolved(),
+        windows or WindowConfig(),
+        tokenizer or TokenizerConfig(),
+        vocabulary or LanguageVocabularyConfig(),
+        valid if valid == "none" or valid is None else open_source(valid),
+        None if test is None else open_source(test),
+    )
+    reporter = reporter or Reporter()
+    if not is_first_process():
+        return _join(plan, Path(out or ""), reporter)
+    if out is None and plan.training.devices * plan.training.num_nodes > 1:
+        raise ConfigError("several processes need a folder that all of them see; give --out")
+    with run_folder(out) as folder, processor(plan.training.threads):
+        described = plan.describe()
+        starting_from = plan.options.embedding.vectors
+        if is_finished(folder, described, resume=resume, overwrite=overwrite, free=_FREE, starting_from=starting_from):
+            return _finished(folder)
+        source = open_source(corpus)
+        if overwrite:
+            source.fingerprint()  # a missing file is told of before anything is removed
+            clear(folder, _RESULT)
+            mark(folder, described)
+        encoded = _encode(source, plan, folder / STORE if store is None else Path(store), reporter, resume=resume)
+        mark(folder, described)
+        job = _prepare(plan, encoded)
+        conductor = _fit(job, plan, folder, reporter, keep=out is not None)
+        return _finish(job, plan, conductor, folder, source, keep=out is not None)
+
+
+def open_source(source: Source) -> Corpus:
+    """Open what a caller may give as text."""
+    if isinstance(source, Corpus):
+        return source
+    return open_corpus(source) if isinstance(source, str | os.PathLike) else iterable_corpus(source)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that was asked for."""
+
+    options: LanguageModelOptions
+    training: TrainingConfig
+    windows: WindowConfig
+    tokenizer: TokenizerConfig
+    vocabulary: VocabularyConfig
+    valid: Corpus | Literal["none"] | None
+    test: Corpus | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tokenizer", tokenizer_for(self.options.model.level, self.tokenizer))
+        if self.valid == "none":
+            needs = {"patience": self.training.patience is not None, "schedule plateau": self.training.schedule == "plateau"}
+            for name, needed in needs.items():
+                if needed:
+                    raise ConfigError(f"{name} needs a validation text; give --valid FILE, or leave --valid out to hold out the last tenth")
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """The options in JSON values, by part."""
+        parts = {
+            "training": self.training,
+            "windows": self.windows,
+            "tokenizer": self.tokenizer,
+            "vocabulary": self.vocabulary,
+        }
+        return {
+            **{name: _plain(part) for name, part in vars(self.options).items()},
+            **{name: _plain(part) for name, part in parts.items()},
+            "text": {"valid": self.valid.name if isinstance(self.valid, Corpus) else self.valid},
+        }
+
+
+def _plain(part: Any) -> dict[str, Any]:
+    """A dataclass in values that come back from JSON as they were."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(part).items()}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A model and its text, ready to train.
+
+    Attributes:
+        model: untrained.
+        start: the embedding's rows before training, where they came from vectors.
+        train: the stream to train on.
+        valid: the stream to validate on.
+        rates: characters and bytes for each token of the validation text (of the training text without one).
+        facts: what the reporter is told.
+    """
+
+    model: LanguageModel
+    start: torch.Tensor | None
+    train: np.ndarray
+    valid: np.ndarray | None
+    rates: dict[str, float]
+    facts: dict[str, Any]
+
+
+def _encode(source: Corpus, plan: _Plan, path: Path, reporter: Reporter, *, resume: bool) -> tuple[TokenStore, bool]:
+    if resume and source.fingerprint() is None and (path / "store.json").exists():
+        return TokenStore.open(path), True
+    return open_or_build_store(source, path, plan.tokenizer, plan.vocabulary, specials=SPECIALS, progress=reporter.encoding)
+
+
+def _prepare(plan: _Plan, encoded: tuple[TokenStore, bool]) -> _Job:
+    store, reused = encoded
+    stream = stream_of(store)
+    report = store.header["report"]
+    sizes = {name: (report[name] + report["documents"]) / len(stream) for name in ("characters", "bytes")}
+    valid, held_out = None, False
+    if isinstance(plan.valid, Corpus):
+        valid = encode_stream(plan.valid, store.tokenizer, store.vocabulary)
+        lines = plan.valid.report.documents
+        sizes = {name: (getattr(plan.valid.report, name) + lines) / len(valid) for name in sizes}
+        valid = np.concatenate([stream[-1:], valid])  # an end of line comes before it
+    elif plan.valid is None:
+        cut = len(stream) - len(stream) // 10
+        stream, valid, held_out = stream[:cut], stream[cut - 1 :], True
+        if len(valid) < 2:
+            raise InputError(
+                f"{store.header['corpus']}: no tenth of {len(stream)} tokens can be held out; give --valid FILE or --valid none"
+            )
+    torch.manual_seed(plan.training.seed)
+    generator = torch.Generator().manual_seed(plan.training.seed)
+    model = LanguageModel(plan.options, store.vocabulary, store.tokenizer, generator=generator)
+    start = None if model.coverage is None else model.embedding_matrix().detach().clone()
+    windows = _windows(plan, stream)
+    facts = {
+        "tokens": len(stream),
+        "valid_tokens": 0 if valid is None else len(valid) - 1,
+        "held_out": held_out,
+        "reused": reused,
+        "vocabulary": len(store.vocabulary),
+        "left_out": store.vocabulary.report,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "windows": len(windows),
+        "targets_per_epoch": windows.targets_per_epoch,
+        "left_over": windows.left_over,
+        "coverage": None if model.coverage is None else model.coverage.as_dict(),
+        "sizes": sizes,
+    }
+    return _Job(model, start, stream, valid, sizes, facts)
+
+
+def _windows(plan: _Plan, stream: np.ndarray, rows: slice = slice(None)) -> Windows:
+    size, bptt = plan.windows.batch_size, plan.windows.bptt
+    if plan.windows.windows == "random":
+        return RandomWindows(stream, size, bptt, plan.training.seed, rows=rows)
+    return SequentialWindows(stream, size, bptt, rows=rows)
+
+
+def _shares(plan: _Plan, train: np.ndarray, valid: np.ndarray | None) -> tuple[Share, Share | None]:
+    """How processes share the windows; one process reads the same as all of them together."""
+    size, bptt = plan.windows.batch_size, plan.windows.bptt
+
+    def training(process: int, processes: int) -> WindowBatches:
+        return WindowBatches(_windows(plan, train, rows_of(process, processes, size)))
+
+    def validation(process: int, processes: int) -> WindowBatches:
+        assert valid is not None
+        rows = max(1, min(_VALID_ROWS, (len(valid) - 1) // bptt) // processes) * processes
+        return WindowBatches(ScoredWindows(valid, rows, bptt, rows=rows_of(process, processes, rows)))
+
+    return training, None if valid is None else validation
+
+
+def _fit(job: _Job, plan: _Plan, folder: Path, reporter: Reporter, *, keep: bool) -> Conductor:
+    def score(record: dict[str, Any]) -> dict[str, Any]:
+        loss = record["train_loss"] if record["valid_loss"] is None else record["valid_loss"]
+        bits = {f"bits_per_{name.removesuffix('s')}": loss / math.log(2) / size for name, size in job.rates.items()}
+        return {"train_perplexity": perplexity(record["train_loss"]), "valid_perplexity": perplexity(record["valid_loss"]), **bits}
+
+    reporter.prepared(job.facts)
+    callbacks = (
+        () if plan.windows.sample_prompt is None else (Sampler(job.model, plan.windows.sample_prompt, plan.windows.sample_every, reporter),)
+    )
+    shares = _shares(plan, job.train, job.valid)
+    return fit(job.model, plan.training, *shares, folder, keep=keep, reporter=reporter, score=score, callbacks=callbacks)
+
+
+def _finish(job: _Job, plan: _Plan, conductor: Conductor, folder: Path, source: Corpus, *, keep: bool) -> LanguageModel:
+    """Make the model of the best weights, evaluate it, and write it down."""
+    trained = job.model
+    model = LanguageModel.build(trained.options(), trained.vocabulary, trained.tokenizer)
+    model.load_state_dict(conductor.best if conductor.best is not None else trained.weights())
+    model.eval()
+    history = conductor.history
+    facts: dict[str, Any] = {
+        "training": plan.describe(),
+        "corpus": {"name": source.name, **{name: job.facts[name] for name in ("tokens", "valid_tokens", "held_out", "left_over")}},
+        "epochs": len(history.records),
+        "best_epoch": history.best_epoch,
+        "scores": history.records[(history.best_epoch or len(history.records)) - 1],
+        "coverage": job.facts["coverage"],
+    }
+    if job.start is not None:
+        moved = movement(job.start, model.embedding_matrix().detach(), model.vocabulary.tokens, model.vocabulary.counts)
+        facts["movement"] = moved.as_dict()
+    if plan.test is not None:
+        facts["test"] = evaluate_language_model(model, plan.test).as_dict()
+    if keep:
+        plot_curves(history.records, folder / CURVES, title=folder.resolve().name)
+        save_model(model, folder, facts)
+        return _finished(folder)
+    return model
+
+
+def _finished(folder: Path) -> LanguageModel:
+    """Load a result; the checkpoints that led to it are of no more use."""
+    for name in (CHECKPOINT, BEST):
+        remove(folder / name)
+    return load_model(folder, LanguageModel)
+
+
+# ---- several processes --------------------------------------------------------------------------------------------------------------
+
+
+def _join(plan: _Plan, folder: Path, reporter: Reporter) -> LanguageModel:
+    """Train along, once the first process has encoded the text."""
+    with processor(plan.training.threads):
+        store = TokenStore.open(_await_store(plan, folder))
+        job = _prepare(plan, (store, True))
+        _fit(job, plan, folder, reporter, keep=True)
+        return job.model
+
+
+def _await_store(plan: _Plan, folder: Path, minutes: float = 30) -> Path:
+    until = time.monotonic() + 60 * minutes
+    while time.monotonic() < until:
+        if (folder / RUN).exists() and (folder / STORE / "store.json").exists():
+            saved = read_json(folder / RUN)
+            if all(saved.get(part) == values for part, values in plan.describe().items()):
+                return folder / STORE
+        time.sleep(0.2)
+    raise InputError(f"{folder}: the first process has not encoded the text in {minutes:.0f} minutes; do all processes see this folder?")
