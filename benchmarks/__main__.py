@@ -5,25 +5,36 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.language_model import SECTIONS as LANGUAGE_MODELS
 from benchmarks.report import keep, machine, print_table
-from benchmarks.sections import SECTIONS
+from benchmarks.sections import SECTIONS as VECTORS
 from benchmarks.setting import WORK, Setting
+
+SECTIONS = VECTORS | LANGUAGE_MODELS
+GROUPS = {"vectors": list(VECTORS), "lm": list(LANGUAGE_MODELS)}
+FILES = {
+    "enwiki/enwiki_100mb.txt.xz": {*VECTORS, "ptb-vectors"},
+    "lm/timemachine.txt": {"time-machine", "lm-speed", "lm-generate", "lm-one-hot"},
+    "lm/ptb.train.txt.xz": {"ptb-zaremba", "ptb-recipe", "ptb-vectors", "lm-speed", "lm-one-hot"},
+}
 
 
 def main() -> None:
     """Run the sections asked for; each is kept as soon as it is measured, so that an interrupted run loses little."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with enwiki/enwiki_100mb.txt.xz and wordsim/")
+    parser.add_argument("--data", type=Path, required=True, help=f"the folder with {', '.join(FILES)} and wordsim/, as sections need")
     parser.add_argument("--quick", action="store_true", help="a slice of the text, one seed: to see that everything runs")
-    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas (default: %(default)s)")
+    groups = "; ".join(f"{group}: {', '.join(names)}" for group, names in GROUPS.items())
+    parser.add_argument("--only", default="vectors", help=f"sections or groups, separated by commas; {groups} (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="the JSON file (default: benchmarks/results.json; with --quick in benchmarks/work)")
     parser.add_argument("--threads", type=int, default=2, help="threads of every tool (default: %(default)s)")
     options = parser.parse_args()
-    names = options.only.split(",")
+    names = [name for part in options.only.split(",") for name in GROUPS.get(part, [part])]
     if unknown := [name for name in names if name not in SECTIONS]:
-        parser.error(f"no section {unknown[0]!r}: expected some of {', '.join(SECTIONS)}")
-    if not (options.data / "enwiki/enwiki_100mb.txt.xz").exists():
-        parser.error(f"{options.data}: has no enwiki/enwiki_100mb.txt.xz")
+        parser.error(f"no section {unknown[0]!r}: expected some of {', '.join([*GROUPS, *SECTIONS])}")
+    for file, needed in FILES.items():
+        if needed.intersection(names) and not (options.data / file).exists():
+            parser.error(f"{options.data}: has no {file}")
     out = options.out or (WORK / "quick.json" if options.quick else Path(__file__).parent / "results.json")
     setting = Setting(options.data.resolve(), options.quick, options.threads)
 

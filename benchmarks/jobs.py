@@ -162,6 +162,37 @@ def lexloom_queries(path: str, queries: int, singles: int) -> Result:
     return {"seconds": seconds, "single": one[singles // 2], "first": [[found[0] for found in answer] for answer in answers[:20]]}
 
 
+# ---- language models -----------------------------------------------------------------------------------------------------------------
+
+
+def bare_train(text: str, loop: dict[str, Any], threads: int, valid: str | None = None) -> Result:
+    """Train the model that a `Loop` describes in a bare PyTorch loop."""
+    from benchmarks.bare import train
+    from benchmarks.loop import Loop
+
+    return train(text, Loop(**loop), threads, valid)
+
+
+def generate(model: str, prompt: str, length: int, temperature: float) -> Result:
+    """Let a language model go on from a prompt, on one core; loading it is not counted, warming its state up is."""
+    import os
+
+    from lexloom.decoding.sampling_config import SamplingConfig
+    from lexloom.models.base import load_model
+    from lexloom.models.language_model import LanguageModel
+    from lexloom.models.writing import write_text_from
+    from lexloom.training.processor import processor
+
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    with processor(1):
+        writer = load_model(Path(model), LanguageModel)
+        "".join(write_text_from(writer, prompt, length=10))  # allocates
+        sampling = SamplingConfig(temperature=temperature)
+        seconds, text = _timed(lambda: "".join(write_text_from(writer, prompt, sampling, length=length)))
+    return {"seconds": seconds, "characters": len(text), "text": prompt + text[:200]}
+
+
 JOBS: dict[str, Callable[..., Result]] = {
     job.__name__: job
     for job in (
@@ -174,6 +205,8 @@ JOBS: dict[str, Callable[..., Result]] = {
         lexloom_load,
         gensim_queries,
         lexloom_queries,
+        bare_train,
+        generate,
     )
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -25,17 +26,28 @@ class Run:
         seconds: wall-clock time from start to end.
         peak_anon_mb: the peak of RssAnon, in units of 10^6 bytes, summed over the process and its children.
         result: the JSON that the job printed; empty for a command line of lexloom.
+        status: its exit status; another than 0 only where such a failure was allowed for.
     """
 
     command: str
     seconds: float
     peak_anon_mb: float
     result: dict[str, Any]
+    status: int = 0
 
 
-def run_lexloom(*arguments: object, environment: Mapping[str, str] | None = None) -> Run:
-    """Run the command line of lexloom."""
-    return _run([str(Path(sys.executable).with_name("lexloom")), *map(str, arguments)], environment)
+def run_lexloom(*arguments: object, environment: Mapping[str, str] | None = None, allowed: str | None = None) -> Run:
+    """Run the command line of lexloom.
+
+    Args:
+        arguments: what follows `lexloom`.
+        environment: variables to set besides those that there are.
+        allowed: a failure whose message holds this text is a result like any other.
+
+    Raises:
+        RuntimeError: it failed otherwise.
+    """
+    return _run([str(Path(sys.executable).with_name("lexloom")), *map(str, arguments)], environment, allowed)
 
 
 def run_job(name: str, **options: object) -> Run:
@@ -43,10 +55,8 @@ def run_job(name: str, **options: object) -> Run:
     return _run([sys.executable, "-m", "benchmarks.jobs", name, json.dumps(options, default=str)], None)
 
 
-def _run(command: list[str], environment: Mapping[str, str] | None) -> Run:
-    shown = shlex.join(
-        ["python" if part == sys.executable else part.replace(f"{ROOT}/", "").replace(f"{ROOT.parent}/", "../") for part in command]
-    )
+def _run(command: list[str], environment: Mapping[str, str] | None, allowed: str | None = None) -> Run:
+    shown = shlex.join(["python" if part == sys.executable else _shortened(part) for part in command])
     print(f"  $ {shown[:150]}", file=sys.stderr, flush=True)
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -55,11 +65,18 @@ def _run(command: list[str], environment: Mapping[str, str] | None) -> Run:
     peak = _Peak(process.pid)
     output, complaints = process.communicate()
     seconds = time.perf_counter() - started
-    if process.returncode:
+    if process.returncode and (allowed is None or allowed not in complaints):
         raise RuntimeError(f"{shown}\nended with status {process.returncode}:\n{complaints[-2000:]}")
     lines = output.strip().splitlines()
     result = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
-    return Run(shown, seconds, peak.megabytes(), result)
+    return Run(shown, seconds, peak.megabytes(), result, process.returncode)
+
+
+def _shortened(part: str) -> str:
+    """Make absolute paths relative, also those that begin in quotes within JSON."""
+    for folder, short in ((ROOT, ""), (ROOT.parent, "../")):
+        part = re.sub(rf'(^|"){re.escape(f"{folder}/")}', rf"\g<1>{short}", part)
+    return part
 
 
 class _Peak:

@@ -14,7 +14,9 @@ from typing import Any
 
 from benchmarks.processes import ROOT, Run
 
-_PACKAGES = ("lexloom", "numpy", "numba", "llvmlite", "polars", "tokenizers", "scipy", "gensim", "fasttext-numpy2", "torch")
+_SCORES = ("score", "perplexity")  # units of which means are compared; of everything else medians
+_MEASURED = ("src", "recipes", "benchmarks", ":!benchmarks/results.json")  # what figures depend on
+_PACKAGES = ("lexloom", "numpy", "numba", "llvmlite", "polars", "tokenizers", "scipy", "gensim", "fasttext-numpy2", "torch", "lightning")
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,34 @@ class Section:
         bar = f"at least -{tolerance:g}"
         self.rows.append(Row(what, "score", list(ours), list(peer), peer_name, f"{value:+.4f}", bar, value >= -tolerance))
 
-    def at_most(self, what: str, unit: str, ours: float, limit: float, peer: Sequence[float] = (), peer_name: str = "") -> None:
-        """Add a row of an amount that has a limit."""
-        self.rows.append(Row(what, unit, [ours], list(peer), peer_name, f"{ours:.0f}", f"under {limit:.0f}", ours < limit))
+    def times(self, what: str, unit: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, most: float) -> None:
+        """Add a row of times, medians compared: ours may be longer by a factor."""
+        value = statistics.median(ours) / statistics.median(peer)
+        row = Row(what, unit, list(ours), list(peer), peer_name, f"{value:.2f} times", f"at most {most:g} times", value <= most)
+        self.rows.append(row)
+
+    def lower(self, what: str, unit: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, *, judged: bool) -> None:
+        """Add a row of scores of which the lower is the better, means compared; where it is judged, ours may not be higher."""
+        value = statistics.mean(ours) - statistics.mean(peer)
+        bar, met = ("at most +0", value <= 0) if judged else ("", None)
+        self.rows.append(Row(what, unit, list(ours), list(peer), peer_name, f"{value:+.2f}", bar, met))
+
+    def amount(
+        self,
+        what: str,
+        unit: str,
+        ours: Sequence[float],
+        *,
+        at_most: float | None = None,
+        at_least: float | None = None,
+        peer: Sequence[float] = (),
+        peer_name: str = "",
+    ) -> None:
+        """Add a row of an amount that has a limit, or none: the mean of scores, the median of everything else."""
+        value = _middle(ours, unit)
+        bars = [f"{name} {_rounded(bar, unit)}" for name, bar in (("at most", at_most), ("at least", at_least)) if bar is not None]
+        met = (at_most is None or value <= at_most) and (at_least is None or value >= at_least) if bars else None
+        self.rows.append(Row(what, unit, list(ours), list(peer), peer_name, _rounded(value, unit), " and ".join(bars), met))
 
 
 def print_table(name: str, rows: list[dict[str, Any]]) -> None:
@@ -87,21 +114,30 @@ def shown(values: list[float], unit: str) -> str:
     """A mean with its spread for scores, a median with its range for everything else."""
     if not values:
         return ""
-    if unit == "score":
-        return f"{statistics.mean(values):.4f}" + (f" sd {statistics.stdev(values):.4f}" if len(values) > 1 else "")
-    middle = _rounded(statistics.median(values))
-    return middle + (f" ({_rounded(min(values))} to {_rounded(max(values))})" if len(values) > 1 else "")
+    middle = f"{_middle(values, unit):.4f}" if unit == "score" else _rounded(_middle(values, unit), unit)
+    if len(values) == 1:
+        return middle
+    if unit in _SCORES:
+        spread = statistics.stdev(values)
+        return f"{middle} sd {spread:.4f}" if unit == "score" else f"{middle} sd {spread:.2g}"
+    return f"{middle} ({_rounded(min(values))} to {_rounded(max(values))})"
 
 
-def _rounded(value: float) -> str:
-    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+def _middle(values: Sequence[float], unit: str) -> float:
+    return statistics.mean(values) if unit in _SCORES else statistics.median(values)
+
+
+def _rounded(value: float, unit: str = "") -> str:
+    if 1000 <= value < 1e9:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if unit == "perplexity" else f"{value:.3g}"
 
 
 def keep(out: Path, name: str, section: Section, quick: bool) -> dict[str, Any]:
     """Merge a section into the JSON file, with the commit, the versions and the machine it was measured at; return its record."""
     record = {
         "commit": _git("rev-parse", "--verify", "--quiet", "HEAD"),
-        "modified": bool(_git("status", "--porcelain", "--untracked-files=no", "--", "src", "benchmarks")),
+        "modified": bool(_git("status", "--porcelain", "--untracked-files=no", "--", *_MEASURED)),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "quick": quick,
         "machine": machine(),

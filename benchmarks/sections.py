@@ -1,4 +1,4 @@
-"""The sections of the report: what runs, in which turn, and the bar that it is held against.
+"""The sections about vectors: what runs, in which turn, and the bar that it is held against.
 
 The bars are those that the project set itself before it was built; they are not moved to fit.
 """
@@ -116,7 +116,8 @@ def memory(setting: Setting) -> Section:
             peer = [run_job("gensim_train", corpus=corpus, out=WORK / "gensim.bin", mode="LineSentence", **options)]
         section.runs += [run, *peer]
         name = "gensim LineSentence" if peer else ""
-        section.at_most(f"peak of anonymous memory, {what}", "MB", run.peak_anon_mb, limit, [r.peak_anon_mb for r in peer], name)
+        megabytes = [r.peak_anon_mb for r in peer]
+        section.amount(f"peak of anonymous memory, {what}", "MB", [run.peak_anon_mb], at_most=limit, peer=megabytes, peer_name=name)
     return section
 
 
@@ -169,15 +170,30 @@ def _tables(setting: Setting) -> tuple[Path, Path]:
 
 
 def torch(setting: Setting) -> Section:
-    """A plain PyTorch loop, where torch is installed: raw words a second, at one pair in window + 1 a word."""
-    section, corpus = Section(), setting.slice()
+    """Skip-gram in PyTorch (`--engine torch`) beside the kernels on the Penn Treebank, where torch is installed: loss, speed, quality."""
+    section, corpus = Section(), setting.treebank("train")
     if find_spec("torch") is None:
         return section
-    run, epochs = _train(setting, corpus, "--epochs", 1)
-    peer = run_job("torch_train", corpus=corpus, threads=setting.threads, batches=20 if setting.quick else 100)
-    section.runs += [run, peer]
-    words = peer.result["raw_words"] / peer.result["seconds"]
-    section.ratio("skipgram dim 100", "raw words/s", [_speed(epochs)], [words], "PyTorch, batch 512, Adam")
+    options = ("--tokenizer", "whitespace", "--min-count", 1 if setting.quick else 10)
+    arms = {"kernels": ("kernels", 5), "kernels, 25 epochs": ("kernels", 25), "torch": ("torch", 5)}
+    losses: dict[str, list[float]] = {arm: [] for arm in arms}
+    speeds: dict[str, list[float]] = {arm: [] for arm in arms}
+    scores: dict[str, dict[str, list[float]]] = {arm: {} for arm in arms}
+    for seed in setting.seeds:
+        for arm, (engine, epochs) in arms.items():
+            name = f"ptb-{engine}"
+            run, records = _train(setting, corpus, *options, "--engine", engine, "--epochs", epochs, "--seed", seed, name=name)
+            judged = run_job("evaluate", vectors=WORK / name, similarity=setting.similarity_files, analogy=setting.analogy_file)
+            section.runs += [run, judged]
+            losses[arm].append(records[-1]["loss"])
+            speeds[arm].append(_speed(records))
+            for file in setting.similarity_files:
+                scores[arm].setdefault(file, []).append(judged.result["scores"][file])
+    section.ratio("Penn Treebank, skipgram dim 100", "raw words/s", speeds["kernels"], speeds["torch"], "engine torch, batch 512, Adam")
+    section.amount("Penn Treebank, engine torch: loss of the 5th epoch", "nats", losses["torch"], at_most=0.41)
+    for arm in ("kernels", "kernels, 25 epochs"):
+        for file, theirs in scores["torch"].items():
+            section.amount(f"Penn Treebank, {arm}: {file}", "score", scores[arm][file], peer=theirs, peer_name="engine torch, 5 epochs")
     return section
 
 

@@ -18,7 +18,7 @@ from lexloom.files import exclusive, read_json, remove, write_json, write_text
 from lexloom.version import __version__
 
 RUN, STORE, VALID, LOG, RESULT = "run.json", "store", "valid-store", "training.jsonl", "lexloom.json"
-BEST = "best.safetensors"
+BEST, TORCH_CHECKPOINT = "best.safetensors", "checkpoint.ckpt"
 _LEFTOVER = re.compile(r"\..+\.\d+\.(tmp|old)")  # what `write_atomically` leaves behind when it is killed
 
 
@@ -104,9 +104,26 @@ def clear(folder: Path, result: Iterable[str]) -> None:
         remove(folder / name)
 
 
-def mark(folder: Path, options: Mapping[str, Any]) -> None:
-    """Write down that a training with these options is under way: from here on there is something to resume."""
-    write_json(folder / RUN, {"format_version": 1, "lexloom": __version__, **options})
+def mark(folder: Path, options: Mapping[str, Any], text: Mapping[str, str] | None = None) -> None:
+    """Write down that a training with these options is under way: from here on there is something to resume.
+
+    Args:
+        folder: the output folder.
+        options: all options, by part.
+        text: the checksums of the encoded text, for `refuse_other_text`.
+    """
+    write_json(folder / RUN, {"format_version": 1, "lexloom": __version__, **options, "encoded": text})
+
+
+def refuse_other_text(folder: Path, text: Mapping[str, str]) -> None:
+    """Refuse to go on with another text than the folder's checkpoint was made with.
+
+    Raises:
+        ConfigError: it is another.
+    """
+    checkpoint = folder / TORCH_CHECKPOINT
+    if checkpoint.exists() and read_json(folder / RUN).get("encoded") != text:
+        raise ConfigError(f"{checkpoint}: was made with another text; give the same one to resume, or --overwrite to begin anew")
 
 
 def write_log(folder: Path, history: Iterable[Mapping[str, Any]]) -> None:

@@ -8,10 +8,15 @@ from cyclopts import App, Parameter
 
 from lexloom.cli.show import show_description, show_json, show_table
 from lexloom.decoding.sampling_config import SamplingConfig
-from lexloom.models.language_model_config import LanguageModelConfig, LanguageModelOptions, LanguageVocabularyConfig, WindowConfig
+from lexloom.models.language_model_config import (
+    LanguageModelConfig,
+    LanguageModelOptions,
+    LanguageTokenizerConfig,
+    LanguageVocabularyConfig,
+    WindowConfig,
+)
 from lexloom.nn.embedding_config import EmbeddingConfig
 from lexloom.nn.recurrent_config import RecurrentConfig
-from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.training.config import TrainingConfig
 
 app = App(name="lm", help="Train language models, judge them, let them write.", help_format="markdown")
@@ -34,7 +39,7 @@ def train(
     embedding: Annotated[EmbeddingConfig, Flat] = EmbeddingConfig(),  # noqa: B008
     windows: Annotated[WindowConfig, Flat] = WindowConfig(),  # noqa: B008
     training: Annotated[TrainingConfig, Flat] = TrainingConfig(),  # noqa: B008
-    splitting: Annotated[TokenizerConfig, Flat] = TokenizerConfig(),  # noqa: B008
+    splitting: Annotated[LanguageTokenizerConfig, Flat] = LanguageTokenizerConfig(),  # noqa: B008
     counting: Annotated[LanguageVocabularyConfig, Flat] = LanguageVocabularyConfig(),  # noqa: B008
     field: str | None = None,
     store: str | None = None,
@@ -57,8 +62,8 @@ def train(
     """
     from lexloom.cli.show_model import model_progress, show_finished
     from lexloom.text.readers import open_corpus
-    from lexloom.training.fit import is_first_process
     from lexloom.training.language_model import train_language_model
+    from lexloom.training.processor import is_first_process
 
     del config  # read by the command line itself, before this
     corpus = open_corpus(inputs, field=field)
@@ -108,7 +113,7 @@ def evaluate(
     from lexloom.models.language_model import LanguageModel
     from lexloom.models.scoring import evaluate_language_model
     from lexloom.text.readers import open_corpus
-    from lexloom.training.fit import processor
+    from lexloom.training.processor import processor
 
     corpus = open_corpus(file, field=field)
     with processor(threads):
@@ -147,7 +152,7 @@ def generate(
     from lexloom.models.base import load_model
     from lexloom.models.language_model import LanguageModel
     from lexloom.models.writing import write_text_from
-    from lexloom.training.fit import processor
+    from lexloom.training.processor import processor
 
     if prompt == "-":
         prompt = sys.stdin.read().removesuffix("\n")
@@ -183,7 +188,7 @@ def next_token(
     from lexloom.models.base import load_model
     from lexloom.models.language_model import LanguageModel
     from lexloom.models.writing import next_tokens
-    from lexloom.training.fit import processor
+    from lexloom.training.processor import processor
 
     with processor(1):
         found = next_tokens(load_model(Path(folder), LanguageModel), prompt, k, unknown=unknown)

@@ -15,13 +15,15 @@ from lexloom.models.base import describe_model
 from lexloom.text.readers import Corpus
 from lexloom.training.callbacks import Reporter, Working
 from lexloom.training.config import TrainingConfig
+from lexloom.training.processor import is_first_process
 
 
 @contextmanager
 def model_progress(corpus: Corpus, training: TrainingConfig) -> Iterator[Reporter]:
     """Show a training: a bar on standard error where that is a terminal, and a line an epoch on standard output."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    shown = sys.stderr.isatty() and is_first_process()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
         line = bar.add_task("reading", total=None, status="")
         per_character = 1.0  # characters for each token
 
@@ -33,7 +35,7 @@ def model_progress(corpus: Corpus, training: TrainingConfig) -> Iterator[Reporte
             per_character = facts["sizes"]["characters"]
             for text in describe_job(facts):
                 _say(text)
-            for problem in corpus.report.warnings():
+            for problem in corpus.report.warnings() + facts["problems"]:
                 warn(problem)
             if facts["coverage"] and facts["coverage"]["warning"]:
                 warn(facts["coverage"]["warning"])
@@ -94,12 +96,12 @@ def show_finished(folder: Path) -> None:
         _say(f"best epoch: {best} of {facts['epochs']}, validation perplexity {_perplexity(scores['valid_loss'])}")
     if "test" in facts:
         test = facts["test"]
-        _say(f"test: perplexity {test['perplexity']:.2f}, {test['bits_per_character']:.3f} bits/character, {test['tokens']:,} tokens")
+        _say(f"test: perplexity {_perplexity(test['loss'])}, {test['bits_per_character']:.3f} bits/character, {test['tokens']:,} tokens")
     if "movement" in facts:
         moved = facts["movement"]
         _say(
             f"vectors: moved {moved['mean_distance']:.3f} on average, cosine to the start {moved['mean_cosine']:.3f}, "
-            f"{moved['unmoved']:,} never moved; most: {', '.join(item['token'] for item in moved['most'][:8])}"
+            f"{moved['unmoved']:,} never moved; most: {', '.join(item['word'] for item in moved['most'][:8])}"
         )
     _say(f"saved a model of {facts['parameters']:,} parameters in {folder}")
 

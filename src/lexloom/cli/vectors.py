@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from lexloom.cli.show import show_comparison, show_description, show_json, show_table, training_progress, warn
 from lexloom.errors import ConfigError
+from lexloom.models.skipgram_config import SkipGramConfig
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
 from lexloom.vectors.config import VectorConfig
@@ -26,7 +27,9 @@ def train(
     /,
     *,
     out: str,
+    engine: Literal["kernels", "torch"] = "kernels",
     training: Annotated[VectorConfig, Flat] = VectorConfig(),  # noqa: B008 (frozen)
+    batches: Annotated[SkipGramConfig, Flat] = SkipGramConfig(),  # noqa: B008
     splitting: Annotated[TokenizerConfig, Flat] = TokenizerConfig(),  # noqa: B008
     counting: Annotated[VocabularyConfig, Flat] = VocabularyConfig(),  # noqa: B008
     field: str | None = None,
@@ -40,6 +43,7 @@ def train(
     Args:
         inputs: Files, globs, folders or URLs of text, a document a line, compressed or not; - is standard input.
         out: The folder to write.
+        engine: kernels, the fast loops; torch, the same skip-gram in PyTorch, for reading and for a GPU.
         field: The field that is the text, in CSV, TSV, JSONL and Parquet.
         store: Where the encoded text is kept for another run; OUT/store unless given.
         resume: Go on from the last checkpoint in OUT; begin if there is none.
@@ -47,22 +51,43 @@ def train(
         config: A TOML file with any of these options, such as dim = 300.
     """
     from lexloom.text.readers import open_corpus
-    from lexloom.vectors.train import train_vectors
 
     del config  # read by the command line itself, before this
     corpus = open_corpus(inputs, field=field)
-    with training_progress(corpus) as reporter:
-        vectors = train_vectors(
-            corpus,
-            training,
-            tokenizer=splitting,
-            vocabulary=counting,
-            out=out,
-            store=store,
-            resume=resume,
-            overwrite=overwrite,
-            reporter=reporter,
-        )
+    if engine == "torch":
+        from lexloom.cli.show_skipgram import skipgram_progress
+        from lexloom.training.skipgram import train_skipgram
+
+        with skipgram_progress(corpus, training.epochs) as reporter:
+            vectors = train_skipgram(
+                corpus,
+                training,
+                batches,
+                tokenizer=splitting,
+                vocabulary=counting,
+                out=out,
+                store=store,
+                resume=resume,
+                overwrite=overwrite,
+                reporter=reporter,
+            )
+    else:
+        from lexloom.vectors.train import train_vectors
+
+        if batches != SkipGramConfig():
+            raise ConfigError(f"batch_size is {batches.batch_size}: the kernels have no batches; leave it out, or give --engine torch")
+        with training_progress(corpus) as progress:
+            vectors = train_vectors(
+                corpus,
+                training,
+                tokenizer=splitting,
+                vocabulary=counting,
+                out=out,
+                store=store,
+                resume=resume,
+                overwrite=overwrite,
+                reporter=progress,
+            )
     print(f"saved {len(vectors):,} vectors of {vectors.dim} dimensions in {out}")  # noqa: T201
 
 

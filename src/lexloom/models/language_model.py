@@ -62,7 +62,8 @@ class LanguageModel(Model):
             self.output = AdaptiveSoftmax(hidden, size, config.cutoffs or _cutoffs(size), config.div_value)
         else:
             self.output = FullSoftmax(hidden, size, self.embedding_matrix if config.softmax == "tied" else None)
-        self.config = dataclasses.replace(options, recurrent=recurrent)
+        embedding = dataclasses.replace(options.embedding, embedding_dim=self.embedding.embedding_dim)
+        self.config = dataclasses.replace(options, embedding=embedding, recurrent=recurrent)
 
     def embedding_matrix(self) -> Tensor:
         """Give the embedding's rows (V, E), with their gradient; one-hot input has none."""

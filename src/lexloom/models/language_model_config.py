@@ -37,6 +37,8 @@ class LanguageModelConfig:
     """Weight of the mean square of the change of the last layer's outputs from step to step (TAR)."""
 
     def __post_init__(self) -> None:
+        check_choice("level", self.level, ("character", "word", "subword"))
+        check_choice("softmax", self.softmax, ("full", "tied", "adaptive"))
         for name in ("dropout", "input_dropout", "output_dropout"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
@@ -59,6 +61,8 @@ class LanguageModelOptions:
     recurrent: RecurrentConfig = RecurrentConfig()  # noqa: RUF009
 
     def __post_init__(self) -> None:
+        if self.model.softmax == "tied" and self.embedding.max_norm is not None:
+            raise ConfigError("max_norm shortens rows when they are looked up, and a tied softmax reads all of them; leave out one of them")
         if self.model.softmax == "tied" and self.embedding.embedding == "one-hot":
             raise ConfigError("a tied softmax needs an embedding matrix, and --embedding one-hot has none; give --softmax full")
 
@@ -69,6 +73,15 @@ class LanguageVocabularyConfig(VocabularyConfig):
 
     min_count: int = 1
     """Leave out tokens seen less often than this; with 1, <unk> is never trained, and other text may hold words that it must stand for."""
+
+
+@dataclass(frozen=True)
+class LanguageTokenizerConfig(TokenizerConfig):
+    """How to split text into tokens; by the level unless told otherwise."""
+
+    tokenizer: str = "auto"
+    """auto (characters, words or bpe, by the level), words (Unicode words, and punctuation apart), whitespace, characters, bpe or unigram
+    (learnt from the corpus), jieba (Chinese), or the path of a tokenizer.json."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +100,13 @@ class WindowConfig:
     """Epochs between such samples."""
 
     def __post_init__(self) -> None:
+        check_choice("windows", self.windows, ("sequential", "random"))
         for name in ("batch_size", "bptt", "sample_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: expected at least 1")
 
 
 _LEVEL_TOKENIZERS = {"character": "characters", "word": "words", "subword": "bpe"}
-_TOKENIZER_DEFAULT = TokenizerConfig.tokenizer
 
 
 def tokenizer_for(level: str, config: TokenizerConfig) -> TokenizerConfig:
@@ -102,7 +115,7 @@ def tokenizer_for(level: str, config: TokenizerConfig) -> TokenizerConfig:
     Raises:
         ConfigError: one is named that does not go with the level.
     """
-    if config.tokenizer == _TOKENIZER_DEFAULT and level != "word":
+    if config.tokenizer == LanguageTokenizerConfig.tokenizer:
         return dataclasses.replace(config, tokenizer=_LEVEL_TOKENIZERS[level])
     fits = {
         "character": config.tokenizer == "characters",
@@ -111,5 +124,15 @@ def tokenizer_for(level: str, config: TokenizerConfig) -> TokenizerConfig:
     }
     if not fits[level]:
         better = {"characters": "character", "bpe": "subword", "unigram": "subword"}.get(config.tokenizer, "word")
-        raise ConfigError(f"tokenizer {config.tokenizer} does not go with level {level}; give --level {better}")
+        raise ConfigError(f"tokenizer {config.tokenizer} does not go with level {level}; give --level {better}, or leave --tokenizer out")
     return config
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse what is not one of the choices.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if value not in choices:
+        raise ConfigError(f"{name} is {value!r}: expected one of {', '.join(choices)}")

@@ -46,8 +46,8 @@ class LanguageScore:
     tokens_per_second: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the values by name."""
-        return asdict(self)
+        """Give the values by name; None for an infinite perplexity, which JSON has not."""
+        return asdict(self) | {"perplexity": self.perplexity if math.isfinite(self.perplexity) else None}
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor
 from lexloom.decoding.sample import generate, most_likely
 from lexloom.decoding.sampling_config import SamplingConfig
 from lexloom.decoding.step import State
-from lexloom.errors import UnknownWordError
+from lexloom.errors import ConfigError, UnknownWordError
 from lexloom.models.language_model import LanguageModel
 from lexloom.text.stream import Writer, encode_lines
 
@@ -54,7 +54,12 @@ def write_text_from(
 
     Raises:
         UnknownWordError: the prompt has such parts.
+        ConfigError: `length` is below 0, or `stop` is empty.
     """
+    if length < 0:
+        raise ConfigError(f"length is {length}: expected a whole number of at least 0")
+    if stop == "":
+        raise ConfigError("stop is empty: give a text to stop at, or leave it out")
     model.eval()
     ids = encode_prompt(model, prompt, unknown)
     first, state = _warm_up(model, ids)
@@ -70,6 +75,7 @@ def write_text_from(
             tail = (tail + text)[-(reach + len(text)) :]
             if stop in tail:
                 return
+    yield writer.finish()
 
 
 @torch.no_grad()

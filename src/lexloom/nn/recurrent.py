@@ -1,7 +1,7 @@
 """Recurrent layers: RNN, GRU and LSTM, several deep, in one or both directions, with locked dropout and weight drop."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from lexloom.errors import ConfigError
 from lexloom.nn.dropout import drop_weights, locked_dropout
+from lexloom.nn.fused_step import CELLS
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.nn.scratch import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
 
@@ -93,12 +94,15 @@ class Recurrent(nn.Module):
         outputs, ends = inputs, []
         layer: Any  # the two kinds of layer have `step`
         for number, layer in enumerate(self.layers):
-            end = layer.step(outputs, [part[:, number] for part in state])
+            end = layer.step(outputs, tuple([part[:, number] for part in state]))
             outputs = end[0]
             ends.append(end)
-        if len(ends) == 1:  # the usual case without the cost of a copy
-            return outputs, tuple([part.unsqueeze(1) for part in ends[0]])
-        return outputs, tuple(torch.stack(parts, 1) for parts in zip(*ends, strict=True))
+        if len(ends) == 1:
+            after: State = tuple([part.unsqueeze(1) for part in ends[0]])  # the usual case, without a copy
+        else:
+            after = tuple(torch.stack(parts, 1) for parts in zip(*ends, strict=True))
+        dtype = state[0].dtype
+        return outputs, after if after[0].dtype == dtype else tuple(part.to(dtype) for part in after)
 
     def _check_shapes(self, inputs: Tensor, state: State) -> None:
         # torch's fast LSTM does not look for itself: a state with too few rows ends in a segmentation fault
@@ -115,12 +119,6 @@ _RUN: dict[str, Callable[..., Any]] = {
     "GRU": torch.gru,
     "RNN_TANH": torch.rnn_tanh,
     "RNN_RELU": torch.rnn_relu,
-}
-_STEP: dict[str, Callable[..., Any]] = {
-    "LSTM": torch.lstm_cell,
-    "GRU": torch.gru_cell,
-    "RNN_TANH": torch.rnn_tanh_cell,
-    "RNN_RELU": torch.rnn_relu_cell,
 }
 
 
@@ -142,6 +140,8 @@ class _TorchLayer(nn.Module):
         else:
             self.cell = nn.RNN(input_size, size, nonlinearity=config.nonlinearity, batch_first=True, bidirectional=both)
         self.weight_drop = config.weight_drop
+        self._fused: tuple[Tensor, ...] = ()
+        self._fused_from: list[tuple[int, int]] = []
         if config.recurrent_init is not None:
             for parameter in self.cell.parameters():
                 nn.init.uniform_(parameter, -config.recurrent_init, config.recurrent_init)
@@ -159,9 +159,25 @@ class _TorchLayer(nn.Module):
         return outputs, tuple(part.transpose(0, 1) for part in last)
 
     def step(self, inputs: Tensor, state: State) -> State:
-        """Take one step from (B, E); the state's parts are (B, D)."""
-        end = _STEP[self.cell.mode](inputs, state if len(state) > 1 else state[0], *self.cell.all_weights[0])
-        return end if len(state) > 1 else (end,)
+        """Take one step from (B, E); the state's parts are (B, D).
+
+        In evaluation the weights are kept in the layout of `fused_step` until they change or the mode is switched. In training they
+        are laid out at every step: a fused optimizer changes them without leaving a trace.
+        """
+        cell = CELLS[self.cell.mode]
+        weights: Any = self.cell._parameters.values()  # weight_ih, weight_hh, bias_ih, bias_hh; looked up by name they take longer
+        now = [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in weights]
+        if self.training or now != self._fused_from:
+            self._fused, self._fused_from = cell.fuse(*weights), now
+        return cell.step(self._fused, inputs, state)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch, and forget the layout for steps."""
+        self._fused, self._fused_from = (), []
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_fused": (), "_fused_from": []}  # copies and pickles do without
 
 
 class _ScratchLayer(nn.Module):

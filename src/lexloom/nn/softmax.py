@@ -72,12 +72,17 @@ class AdaptiveSoftmax(nn.Module):
             div_value: each cluster has that many times fewer dimensions than the one before.
 
         Raises:
-            ConfigError: the cutoffs are not ascending between 1 and V - 1.
+            ConfigError: the cutoffs are not ascending between 1 and V - 1, or too many for so small a hidden size.
         """
         super().__init__()
         if not cutoffs or sorted(set(cutoffs)) != list(cutoffs) or cutoffs[0] < 1 or cutoffs[-1] >= vocabulary_size:
             shown = ", ".join(map(str, cutoffs)) or "none"
             raise ConfigError(f"cutoffs {shown}: expected ascending numbers from 1 to {vocabulary_size - 1}, below the vocabulary's size")
+        if hidden_size < div_value ** len(cutoffs):
+            raise ConfigError(
+                f"cutoffs {', '.join(map(str, cutoffs))} with div_value {div_value}: the last cluster would have less than one dimension "
+                f"of the hidden {hidden_size}; give a smaller div_value, fewer cutoffs or a larger hidden_size"
+            )
         self._softmax = nn.AdaptiveLogSoftmaxWithLoss(hidden_size, vocabulary_size, list(cutoffs), div_value)
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:

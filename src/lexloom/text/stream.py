@@ -15,6 +15,7 @@ from lexloom.text.vocabulary import Vocabulary
 
 SPACE = "\u2581"
 """What the tokenizer `characters` shows for a space."""
+_BROKEN = "\ufffd"  # what decoders show for bytes that are no whole character
 
 
 def stream_of(store: TokenStore) -> np.ndarray:
@@ -54,7 +55,7 @@ def encode_lines(text: str, tokenizer: TextTokenizer, vocabulary: Vocabulary) ->
 
 
 class Writer:
-    """Turns tokens into text, one by one."""
+    """Turns tokens into text, one by one; what comes out is the text of them all together, however long it is."""
 
     def __init__(self, tokenizer: TextTokenizer, vocabulary: Vocabulary, *, characters: bool) -> None:
         """Begin with an empty text.
@@ -66,24 +67,33 @@ class Writer:
         """
         self._decoder = tokenizer.library.decoder
         self._eos, self._characters = vocabulary.specials["eos"], characters
-        self._line: list[str] = []
-        self._written = 0
+        self._shown: list[str] = []  # the last tokens of the line that were written: what a decoder makes of one depends on its neighbour
+        self._held: list[str] = []  # those that came since, bytes of a character that is not whole yet
 
     def write(self, token: str) -> str:
-        """Give the text that a token adds."""
+        """Give the text that a token adds; none where it ends amid a character."""
         if token == self._eos:
-            self._line, self._written = [], 0
-            return "\n"
+            rest, self._shown = self.finish(), []
+            return rest + "\n"
         if self._characters:
             return " " if token == SPACE else token
-        self._line.append(token)
-        whole: str | None = None if self._decoder is None else self._decoder.decode(self._line)
-        if whole is None:
-            return token if len(self._line) == 1 else " " + token
-        added = whole[self._written :]
-        self._written = len(whole)
+        if self._decoder is None:
+            added = " " + token if self._shown else token
+            self._shown = [token]
+            return added
+        self._held.append(token)
+        whole = self._decoder.decode(self._shown + self._held)
+        return "" if whole.endswith(_BROKEN) else self._release(whole)
+
+    def finish(self) -> str:
+        """Give what is left at the end: a character that was never whole."""
+        return self._release(self._decoder.decode(self._shown + self._held)) if self._held else ""
+
+    def _release(self, whole: str) -> str:
+        added = whole[len(self._decoder.decode(self._shown)) :]
+        self._shown, self._held = self._held, []
         return added
 
     def write_all(self, tokens: Sequence[str]) -> str:
-        """Give the text that tokens add."""
+        """Give the text that tokens add, but for a character that is not whole yet."""
         return "".join(map(self.write, tokens))

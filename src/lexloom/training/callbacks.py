@@ -1,26 +1,28 @@
 """What happens around the steps of a training: the schedule, the log, the best model, checkpoints, and when to stop."""
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lexloom.errors import DivergedRun
-from lexloom.files import write_atomically
-from lexloom.run_folder import BEST, write_log
-from lexloom.tensors import write_tensors
+from lexloom.run_folder import TORCH_CHECKPOINT, write_log
 from lexloom.training.config import TrainingConfig
-from lexloom.training.optim import averaged, begin_averaging, is_averaging, schedule_factor, set_rate
+from lexloom.training.optim import averaged, begin_averaging, is_averaging, schedule_factor, set_highest_rates, set_rate
+from lexloom.training.processor import threads_of
 from lexloom.training.task import Task
 
-CHECKPOINT = "checkpoint.ckpt"
-_TICK = 0.1
+_TICK = 0.1  # seconds between looks at the loss
+_CLOCK = 10  # steps between looks at the first process's clock, and at the loss where there are several processes
+_HOPELESS = 700.0  # nats; the perplexity of a higher loss is beyond a float
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,14 @@ class History:
         best_epoch: the one with the lowest validation loss, from 1; None without validation.
         plateau: what the schedule plateau multiplies the rate by.
         minutes: of training so far.
+        finished: nothing is left to train.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int | None = None
     plateau: float = 1.0
     minutes: float = 0.0
+    finished: bool = False
 
 
 class Conductor(Callback):
@@ -86,7 +90,8 @@ class Conductor(Callback):
 
     Attributes:
         history: of all epochs, those before a resume included.
-        best: the weights of the best epoch; None where there was no validation.
+        best: the weights to keep where they are not those that the training ends with: of the best epoch where there was validation, and
+            averaged where the optimizer averages.
     """
 
     def __init__(self, config: TrainingConfig, folder: Path, reporter: Reporter, score: Score, *, keep: bool) -> None:
@@ -94,7 +99,7 @@ class Conductor(Callback):
 
         Args:
             config: resolved.
-            folder: where log, best weights and checkpoint go.
+            folder: where log and checkpoint go.
             reporter: told what happens.
             score: what else to record of an epoch.
             keep: whether checkpoints are written.
@@ -104,24 +109,30 @@ class Conductor(Callback):
         self._config, self._folder, self._reporter, self._score, self._keep = config, folder, reporter, score, keep
         self._started = self._saved = time.monotonic()
         self._ticked = 0.0
-        self._rate = 0.0
+        self._rate = self._clock = 0.0
 
     # ---- resume -----------------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Give what a checkpoint keeps of this."""
-        return {"history": vars(self.history) | {"minutes": self._minutes()}, "random": torch.get_rng_state()}
+        return {"history": vars(self.history) | {"minutes": self._minutes()}, "best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up what a checkpoint kept."""
         self.history = History(**state_dict["history"])
-        self._random = state_dict["random"]
+        self.best = state_dict["best"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the random numbers up where the checkpoint left them; Lightning's own start has used some since."""
+        """Set what a checkpoint or Lightning's own start has set otherwise."""
         self._started = time.monotonic()
-        if self.history.records:
-            torch.set_rng_state(self._random)
+        trainer.should_stop = self.history.finished
+        set_highest_rates(trainer.optimizers[0], self._config)
+        torch.set_num_threads(threads_of(self._config))
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin the random numbers anew: of an epoch and a process, so that a resume needs none of the epochs before."""
+        draws = np.random.SeedSequence([self._config.seed, trainer.current_epoch, trainer.global_rank])
+        torch.manual_seed(int(draws.generate_state(1)[0]))
 
     def _minutes(self) -> float:
         return self.history.minutes + (time.monotonic() - self._started) / 60
@@ -130,39 +141,43 @@ class Conductor(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Set the learning rate."""
-        self._done = self._share(trainer, batch_idx)
+        self._done = (trainer.current_epoch + batch_idx / trainer.num_training_batches) / self._config.epochs
+        if self._config.max_minutes is not None:
+            if batch_idx % _CLOCK == 0 or trainer.world_size == 1:
+                self._clock = trainer.strategy.broadcast(self._minutes())  # one clock for all processes
+            self._done = max(self._done, self._clock / self._config.max_minutes)
         epoch = trainer.current_epoch + 1
         self._rate = schedule_factor(self._config, epoch, self._done) * self.history.plateau
         set_rate(trainer.optimizers[0], self._rate)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Tell where the training is, notice a loss that is no number, and stop when the time is up."""
+        trainer.should_stop |= self._config.max_minutes is not None and self._clock >= self._config.max_minutes
         now = time.monotonic()
-        last = batch_idx + 1 == trainer.num_training_batches
-        if now - self._ticked < _TICK and not last and trainer.global_step > 10:
+        alone = trainer.world_size == 1  # or all processes have to look at the same time
+        due = (now - self._ticked >= _TICK or trainer.global_step <= 10) if alone else batch_idx % _CLOCK == 0
+        if not due and batch_idx + 1 < trainer.num_training_batches:
             return
         self._ticked = now
         task = _task(pl_module)
-        loss = task.train_sums.means()["loss"]
-        if not math.isfinite(loss):
-            raise DivergedRun(self._diverged(trainer.current_epoch + 1, "training", loss))
+        loss = task.train_sums.means(_adder(trainer))["loss"]
+        self._refuse_divergence("training", loss, trainer)
         fraction = (batch_idx + 1) / trainer.num_training_batches
         speed = task.train_sums.count("loss") * trainer.world_size / max(1e-9, task.seconds_so_far())
         rate = self._rate * self._config.initial_rate
         self._reporter.working(Working(trainer.current_epoch + 1, fraction, loss, speed, rate, self._done))
-        if self._config.max_minutes is not None:
-            trainer.should_stop |= trainer.strategy.reduce_boolean_decision(self._minutes() >= self._config.max_minutes, all=False)
 
-    def _share(self, trainer: Trainer, batch: int) -> float:
-        done = (trainer.current_epoch + batch / trainer.num_training_batches) / self._config.epochs
-        return done if self._config.max_minutes is None else max(done, self._minutes() / self._config.max_minutes)
-
-    def _diverged(self, epoch: int, what: str, loss: float) -> str:
+    def _refuse_divergence(self, what: str, loss: float, trainer: Trainer) -> None:
+        if loss <= _HOPELESS:  # which NaN is not
+            return
         change = "a lower --learning-rate, or --clip" if not self._config.clip else "a lower --learning-rate or --clip"
         kept = (
-            "; the last checkpoint is kept, and --resume goes on from it with these changed" if (self._folder / CHECKPOINT).exists() else ""
+            "; the last checkpoint is kept, and --resume goes on from it with these changed"
+            if (self._folder / TORCH_CHECKPOINT).exists()
+            else ""
         )
-        return f"the {what} loss is {loss} in epoch {epoch}: the training diverged; give {change}{kept}"
+        epoch = trainer.current_epoch + 1
+        raise DivergedRun(f"the {what} loss is {loss:.6g} in epoch {epoch}: the training diverged; give {change}{kept}")
 
     # ---- each epoch -------------------------------------------------------------------------------------------------------------
 
@@ -172,31 +187,43 @@ class Conductor(Callback):
         record = self._record(trainer, task)
         history.records.append(record)
         losses = [past["valid_loss"] for past in history.records]
-        if record["valid_loss"] is not None:
-            if not math.isfinite(record["valid_loss"]):
-                raise DivergedRun(self._diverged(record["epoch"], "validation", record["valid_loss"]))
-            if record["valid_loss"] <= min(losses):
-                history.best_epoch = record["epoch"]
-                with averaged(trainer.optimizers[0]):
-                    self.best = {name: tensor.detach().cpu().clone() for name, tensor in task.model.weights().items()}
-            elif config.schedule == "plateau":
-                history.plateau *= config.decay
-            if config.patience is not None and record["epoch"] - (history.best_epoch or 0) >= config.patience:
-                trainer.should_stop = True
+        self._judge(trainer, task, losses)
         if config.optimizer == "asgd" and not is_averaging(trainer.optimizers[0]) and _stalls(losses, config.nonmonotone):
             begin_averaging(trainer.optimizers[0])
+        for logger in trainer.loggers:
+            logger.log_metrics({name: value for name, value in record.items() if value is not None}, step=record["epoch"])
         if trainer.is_global_zero:
             write_log(self._folder, history.records)
             self._reporter.epoch(record)
-        last = trainer.should_stop or record["epoch"] == config.epochs
+        history.finished = trainer.should_stop or record["epoch"] == config.epochs
         due = time.monotonic() - self._saved >= config.checkpoint_seconds
-        if self._keep and trainer.strategy.broadcast(last or due):
+        if self._keep and trainer.strategy.broadcast(history.finished or due):
             self._save(trainer)
 
-    def _record(self, trainer: Trainer, task: Task) -> dict[str, Any]:
-        def gather(tensor: Tensor) -> Tensor:
-            return trainer.strategy.reduce(tensor, reduce_op="sum")
+    def _judge(self, trainer: Trainer, task: Task, losses: list[float | None]) -> None:
+        """Keep the best weights, and draw the conclusions from the validation loss of all epochs up to this."""
+        config, history, loss, epoch = self._config, self.history, losses[-1], len(losses)
+        if loss is None:
+            if not all(bool(parameter.isfinite().all()) for parameter in task.model.parameters()):
+                self._refuse_divergence("training", math.nan, trainer)  # that of the next step, after the last one of this epoch
+            if config.optimizer == "asgd":
+                self._keep_weights(trainer, task)
+            return
+        self._refuse_divergence("validation", loss, trainer)
+        if loss < min((past for past in losses[:-1] if past is not None), default=math.inf):
+            history.best_epoch = epoch
+            self._keep_weights(trainer, task)
+        elif config.schedule == "plateau":
+            history.plateau *= config.decay
+        if config.patience is not None and epoch - (history.best_epoch or 0) >= config.patience:
+            trainer.should_stop = True
 
+    def _keep_weights(self, trainer: Trainer, task: Task) -> None:
+        with averaged(trainer.optimizers[0]):
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in task.model.weights().items()}
+
+    def _record(self, trainer: Trainer, task: Task) -> dict[str, Any]:
+        gather = _adder(trainer)
         loss, valid = task.train_sums.means(gather)["loss"], task.valid_sums.means(gather).get("loss")
         tokens = task.train_sums.count("loss") * trainer.world_size
         seconds = task.train_seconds or task.seconds_so_far()
@@ -213,14 +240,16 @@ class Conductor(Callback):
         return record | self._score(record)
 
     def _save(self, trainer: Trainer) -> None:
-        if self.best is not None and trainer.is_global_zero:
-            with write_atomically(self._folder / BEST) as temporary:
-                write_tensors(temporary, {name: tensor.float().contiguous().numpy() for name, tensor in self.best.items()})
-        temporary = self._folder / f".{CHECKPOINT}.tmp"
+        temporary = self._folder / f".{TORCH_CHECKPOINT}.{os.getpid()}.tmp"
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
-            temporary.replace(self._folder / CHECKPOINT)
+            temporary.replace(self._folder / TORCH_CHECKPOINT)
         self._saved = time.monotonic()
+
+
+def _adder(trainer: Trainer) -> Callable[[Tensor], Tensor]:
+    """Give what adds a tensor up over all processes."""
+    return lambda tensor: trainer.strategy.reduce(tensor, reduce_op="sum")
 
 
 def _stalls(losses: list[float | None], nonmonotone: int) -> bool:

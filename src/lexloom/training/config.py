@@ -75,8 +75,16 @@ class TrainingConfig:
         for name, value in (("decay", self.decay), ("warmup", self.warmup)):
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"{name} is {value}: expected a share between 0 and 1")
-        if self.optimizer not in _RATES:
-            raise ConfigError(f"optimizer is {self.optimizer!r}: expected one of {', '.join(_RATES)}")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed is {self.seed}: expected a whole number of at least 0 and below 2 ** 63")
+        for name, choices in (
+            ("optimizer", tuple(_RATES)),
+            ("schedule", ("constant", "plateau", "step", "cosine", "one-cycle")),
+            ("accelerator", ("auto", "cpu", "gpu", "mps")),
+            ("precision", ("32", "bf16-mixed", "16-mixed")),
+        ):
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(choices)}")
 
     @property
     def initial_rate(self) -> float:

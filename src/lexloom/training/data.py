@@ -38,7 +38,8 @@ class Loader:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Any]:
-        return self._batches.epoch(self.number)
+        # a generator, so that the number is looked up at the first batch: on a resume Lightning calls iter() before the epoch is known
+        yield from self._batches.epoch(self.number)
 
 
 class WindowBatch(NamedTuple):

@@ -1,7 +1,7 @@
 """Train a model: one Trainer, on whatever there is to train on."""
 
 import logging
-import os
+import pickle
 import signal
 import warnings
 from collections.abc import Iterator
@@ -12,16 +12,15 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 
-from lexloom.errors import ConfigError, InterruptedRun
+from lexloom.errors import ConfigError, FormatError, InterruptedRun
 from lexloom.models.base import Model
-from lexloom.run_folder import BEST
-from lexloom.tensors import map_tensors
-from lexloom.training.callbacks import CHECKPOINT, Conductor, Reporter, Score
+from lexloom.run_folder import TORCH_CHECKPOINT
+from lexloom.training.callbacks import Conductor, Reporter, Score
 from lexloom.training.config import TrainingConfig
 from lexloom.training.data import Share
 from lexloom.training.task import Task
-from lexloom.vectors.config import available_cores
 
 
 def fit(
@@ -59,8 +58,10 @@ def fit(
     """
     conductor = Conductor(config, folder, reporter, score, keep=keep)
     task = Task(model, config, train, valid)
-    checkpoint = folder / CHECKPOINT
+    checkpoint = folder / TORCH_CHECKPOINT
     resumes = checkpoint.exists()
+    if resumes:
+        _require_whole(checkpoint)
     with _quiet():
         trainer = _trainer(config, folder, [conductor, *callbacks])
         try:
@@ -68,11 +69,20 @@ def fit(
         except SystemExit:  # what Lightning makes of Ctrl-C
             signal.signal(signal.SIGINT, signal.default_int_handler)
             done = len(conductor.history.records)
-            how = "its checkpoint is kept; the same command with --resume goes on" if (folder / CHECKPOINT).exists() else "nothing is saved"
+            how = (
+                "its checkpoint is kept; the same command with --resume goes on"
+                if (folder / TORCH_CHECKPOINT).exists()
+                else "nothing is saved"
+            )
             raise InterruptedRun(f"interrupted after {done} whole epochs: {how}") from None
-    if conductor.best is None and conductor.history.best_epoch is not None:
-        conductor.best = {name: torch.from_numpy(array.copy()) for name, array in map_tensors(folder / BEST).items()}
     return conductor
+
+
+def _require_whole(checkpoint: Path) -> None:
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, ValueError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
+        raise FormatError(f"{checkpoint}: damaged, cannot go on from it: {error}; give --overwrite to begin anew") from None
 
 
 def _trainer(config: TrainingConfig, folder: Path, callbacks: list[Callback]) -> Trainer:
@@ -87,7 +97,7 @@ def _trainer(config: TrainingConfig, folder: Path, callbacks: list[Callback]) ->
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,
-            strategy=config.strategy,
+            strategy=_strategy(config),
             precision=config.precision,
             max_epochs=config.epochs,
             callbacks=callbacks,
@@ -104,23 +114,11 @@ def _trainer(config: TrainingConfig, folder: Path, callbacks: list[Callback]) ->
         raise ConfigError(f"cannot train so: {error}") from None
 
 
-@contextmanager
-def processor(threads: int | None) -> Iterator[None]:
-    """Give torch its threads, and let it take denormal numbers for zero, which would slow recurrent layers down twentyfold.
-
-    Best entered before torch's first parallel work: its threads keep what they began with.
-
-    Args:
-        threads: how many; as many as there are cores where None.
-    """
-    before = torch.get_num_threads()
-    torch.set_flush_denormal(True)
-    torch.set_num_threads(threads or available_cores())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        torch.set_flush_denormal(False)
+def _strategy(config: TrainingConfig) -> str | Strategy:
+    """Several processes: buffers are the same everywhere, and a batch may leave a cluster of an adaptive softmax without a target."""
+    if config.strategy not in ("auto", "ddp") or config.devices * config.num_nodes == 1:
+        return config.strategy
+    return DDPStrategy(broadcast_buffers=False, find_unused_parameters=True)
 
 
 @contextmanager
@@ -137,8 +135,3 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def is_first_process() -> bool:
-    """Say whether this is the process that writes and tells, of those that a launcher has started."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))

@@ -12,31 +12,40 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from lexloom.errors import ConfigError, InputError
+from lexloom.errors import ConfigError, DivergedRun, InputError, InterruptedRun
 from lexloom.files import read_json, remove
 from lexloom.models.base import TOKENIZER, VOCABULARY, WEIGHTS, load_model, save_model
 from lexloom.models.language_model import LanguageModel
-from lexloom.models.language_model_config import LanguageModelOptions, LanguageVocabularyConfig, WindowConfig, tokenizer_for
+from lexloom.models.language_model_config import (
+    LanguageModelOptions,
+    LanguageTokenizerConfig,
+    LanguageVocabularyConfig,
+    WindowConfig,
+    tokenizer_for,
+)
 from lexloom.models.scoring import evaluate_language_model
 from lexloom.nn.movement import movement
 from lexloom.report.curves import plot_curves
-from lexloom.run_folder import BEST, RUN, STORE, clear, is_finished, mark, run_folder
+from lexloom.run_folder import RUN, STORE, TORCH_CHECKPOINT, clear, is_finished, mark, refuse_other_text, run_folder
 from lexloom.text.batches import RandomWindows, ScoredWindows, SequentialWindows, Windows, rows_of
 from lexloom.text.readers import Corpus, iterable_corpus, open_corpus
 from lexloom.text.store import TokenStore, open_or_build_store
 from lexloom.text.stream import encode_stream, stream_of
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
-from lexloom.training.callbacks import CHECKPOINT, Conductor, Reporter
+from lexloom.training.callbacks import Conductor, Reporter
 from lexloom.training.config import TrainingConfig
 from lexloom.training.data import Share, WindowBatches
-from lexloom.training.fit import fit, is_first_process, processor
+from lexloom.training.fit import fit
 from lexloom.training.metrics import perplexity
+from lexloom.training.processor import is_first_process, processor, threads_of
 from lexloom.training.sampler import Sampler
 
 CURVES = "curves.png"
-_RESULT = (CHECKPOINT, WEIGHTS, VOCABULARY, TOKENIZER, CURVES)
-_FREE = frozenset({"threads", "checkpoint_seconds", "tensorboard", "sample_prompt", "sample_every", "learning_rate", "clip"})
+_RESULT = (TORCH_CHECKPOINT, WEIGHTS, VOCABULARY, TOKENIZER, CURVES)
+_FREE = frozenset(
+    {"threads", "checkpoint_seconds", "tensorboard", "sample_prompt", "sample_every", "learning_rate", "embedding_learning_rate", "clip"}
+)
 _VALID_ROWS = 10
 SPECIALS = ("unk", "eos")
 
@@ -90,29 +99,32 @@ def train_language_model(
         options or LanguageModelOptions(),
         (training or TrainingConfig()).resolved(),
         windows or WindowConfig(),
-        tokenizer or TokenizerConfig(),
+        tokenizer or LanguageTokenizerConfig(),
         vocabulary or LanguageVocabularyConfig(),
         valid if valid == "none" or valid is None else open_source(valid),
         None if test is None else open_source(test),
     )
     reporter = reporter or Reporter()
     if not is_first_process():
-        return _join(plan, Path(out or ""), reporter)
+        return _join(plan, open_source(corpus), Path(out or ""), store)
     if out is None and plan.training.devices * plan.training.num_nodes > 1:
         raise ConfigError("several processes need a folder that all of them see; give --out")
-    with run_folder(out) as folder, processor(plan.training.threads):
+    with run_folder(out) as folder, processor(threads_of(plan.training)):
         described = plan.describe()
         starting_from = plan.options.embedding.vectors
         if is_finished(folder, described, resume=resume, overwrite=overwrite, free=_FREE, starting_from=starting_from):
             return _finished(folder)
         source = open_source(corpus)
         if overwrite:
-            source.fingerprint()  # a missing file is told of before anything is removed
+            for text in (source, plan.valid, plan.test):
+                if isinstance(text, Corpus):
+                    text.fingerprint()  # a missing file is told of before anything is removed
             clear(folder, _RESULT)
             mark(folder, described)
         encoded = _encode(source, plan, folder / STORE if store is None else Path(store), reporter, resume=resume)
-        mark(folder, described)
+        refuse_other_text(folder, encoded[0].header["checksums"])
         job = _prepare(plan, encoded)
+        mark(folder, described, encoded[0].header["checksums"])
         conductor = _fit(job, plan, folder, reporter, keep=out is not None)
         return _finish(job, plan, conductor, folder, source, keep=out is not None)
 
@@ -138,6 +150,9 @@ class _Plan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tokenizer", tokenizer_for(self.options.model.level, self.tokenizer))
+        rows_of(0, self.training.devices * self.training.num_nodes, self.windows.batch_size)  # which refuses what cannot be shared out
+        if self.training.optimizer == "asgd" and self.options.embedding.unfreeze_epoch is not None:
+            raise ConfigError("asgd averages all rows from one epoch on, and unfreeze_epoch would let some in later; leave out one of them")
         if self.valid == "none":
             needs = {"patience": self.training.patience is not None, "schedule plateau": self.training.schedule == "plateau"}
             for name, needed in needs.items():
@@ -196,12 +211,13 @@ def _prepare(plan: _Plan, encoded: tuple[TokenStore, bool]) -> _Job:
     stream = stream_of(store)
     report = store.header["report"]
     sizes = {name: (report[name] + report["documents"]) / len(stream) for name in ("characters", "bytes")}
-    valid, held_out = None, False
+    valid, held_out, problems = None, False, list[str]()
     if isinstance(plan.valid, Corpus):
         valid = encode_stream(plan.valid, store.tokenizer, store.vocabulary)
         lines = plan.valid.report.documents
         sizes = {name: (getattr(plan.valid.report, name) + lines) / len(valid) for name in sizes}
         valid = np.concatenate([stream[-1:], valid])  # an end of line comes before it
+        problems = plan.valid.report.warnings()
     elif plan.valid is None:
         cut = len(stream) - len(stream) // 10
         stream, valid, held_out = stream[:cut], stream[cut - 1 :], True
@@ -209,6 +225,9 @@ def _prepare(plan: _Plan, encoded: tuple[TokenStore, bool]) -> _Job:
             raise InputError(
                 f"{store.header['corpus']}: no tenth of {len(stream)} tokens can be held out; give --valid FILE or --valid none"
             )
+    if plan.test is not None and plan.test.fingerprint() is not None:
+        encode_stream(plan.test, store.tokenizer, store.vocabulary)  # what is wrong with it is told now rather than at the end
+        problems += plan.test.report.warnings()
     torch.manual_seed(plan.training.seed)
     generator = torch.Generator().manual_seed(plan.training.seed)
     model = LanguageModel(plan.options, store.vocabulary, store.tokenizer, generator=generator)
@@ -227,6 +246,7 @@ def _prepare(plan: _Plan, encoded: tuple[TokenStore, bool]) -> _Job:
         "left_over": windows.left_over,
         "coverage": None if model.coverage is None else model.coverage.as_dict(),
         "sizes": sizes,
+        "problems": problems,
     }
     return _Job(model, start, stream, valid, sizes, facts)
 
@@ -295,30 +315,35 @@ def _finish(job: _Job, plan: _Plan, conductor: Conductor, folder: Path, source: 
 
 
 def _finished(folder: Path) -> LanguageModel:
-    """Load a result; the checkpoints that led to it are of no more use."""
-    for name in (CHECKPOINT, BEST):
-        remove(folder / name)
+    """Load a result; the checkpoint that led to it is of no more use."""
+    remove(folder / TORCH_CHECKPOINT)
     return load_model(folder, LanguageModel)
 
 
 # ---- several processes --------------------------------------------------------------------------------------------------------------
 
 
-def _join(plan: _Plan, folder: Path, reporter: Reporter) -> LanguageModel:
-    """Train along, once the first process has encoded the text."""
-    with processor(plan.training.threads):
-        store = TokenStore.open(_await_store(plan, folder))
-        job = _prepare(plan, (store, True))
-        _fit(job, plan, folder, reporter, keep=True)
+def _join(plan: _Plan, source: Corpus, folder: Path, store: str | os.PathLike[str] | None) -> LanguageModel:
+    """Train along in silence, once the first process has encoded the text."""
+    with processor(threads_of(plan.training)):
+        path = folder / STORE if store is None else Path(store)
+        _await_store(plan, source, folder, path)
+        job = _prepare(plan, (TokenStore.open(path), True))
+        try:
+            _fit(job, plan, folder, Reporter(), keep=True)
+        except (DivergedRun, InterruptedRun) as error:  # the first process tells of it
+            raise SystemExit(130 if isinstance(error, InterruptedRun) else 2) from None
         return job.model
 
 
-def _await_store(plan: _Plan, folder: Path, minutes: float = 30) -> Path:
+def _await_store(plan: _Plan, source: Corpus, folder: Path, path: Path, minutes: float = 30) -> None:
+    """Wait until the run is marked as begun, and the store is there and of this text."""
     until = time.monotonic() + 60 * minutes
     while time.monotonic() < until:
-        if (folder / RUN).exists() and (folder / STORE / "store.json").exists():
-            saved = read_json(folder / RUN)
-            if all(saved.get(part) == values for part, values in plan.describe().items()):
-                return folder / STORE
+        if (folder / RUN).exists() and (path / "store.json").exists():
+            saved, header = read_json(folder / RUN), read_json(path / "store.json")
+            same = all(saved.get(part) == values for part, values in plan.describe().items())
+            if same and saved.get("encoded") == header["checksums"] and header["fingerprint"] == source.fingerprint():
+                return
         time.sleep(0.2)
     raise InputError(f"{folder}: the first process has not encoded the text in {minutes:.0f} minutes; do all processes see this folder?")

@@ -1,7 +1,7 @@
 """Optimizers and learning-rate schedules."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -30,8 +30,11 @@ def make_optimizer(model: Model, config: TrainingConfig) -> Optimizer:
             f"{f' and weight_decay {config.weight_decay}' if config.weight_decay else ''}; leave out --sparse"
         )
     groups = [
-        {"params": parameters, "lr": rate, "initial_lr": rate}
-        for parameters, rate in ((rest, config.initial_rate), (embedding, config.embedding_learning_rate or config.initial_rate))
+        {"params": parameters, "lr": rate, "initial_lr": rate, "embedding": first}
+        for parameters, rate, first in (
+            (rest, config.initial_rate, False),
+            (embedding, config.embedding_learning_rate or config.initial_rate, True),
+        )
         if parameters
     ]
     if config.optimizer == "sgd":
@@ -39,7 +42,29 @@ def make_optimizer(model: Model, config: TrainingConfig) -> Optimizer:
     if config.optimizer == "asgd":
         return ASGD(groups, weight_decay=config.weight_decay, lambd=0.0, t0=_NEVER)
     kind = AdamW if config.optimizer == "adamw" else Adam
-    return kind(groups, weight_decay=config.weight_decay, fused=all(p.dtype == torch.float32 for p in model.parameters()))
+    # with 16-mixed a fused step would take the scale out of the gradients itself, after they were clipped
+    fused = config.precision != "16-mixed" and all(p.dtype == torch.float32 for p in model.parameters())
+    return kind(groups, weight_decay=config.weight_decay, fused=fused)
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> None:
+    """Scale all gradients down so that their Euclidean norm, over all of them together, is not above `largest`; sparse ones too."""
+    values = []
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()  # one row an id, as a dense gradient has
+            values.append(parameter.grad._values())
+        elif parameter.grad is not None:
+            values.append(parameter.grad)
+    if values:
+        factor = largest / (nn.utils.get_total_norm(values) + 1e-6)
+        torch._foreach_mul_(values, factor.clamp(max=1.0))
+
+
+def set_highest_rates(optimizer: Optimizer, config: TrainingConfig) -> None:
+    """Set every group's highest learning rate; a checkpoint brings those of the run that wrote it, which a resumed run may change."""
+    for group in optimizer.param_groups:
+        group["initial_lr"] = config.embedding_learning_rate if group["embedding"] else config.initial_rate
 
 
 def set_rate(optimizer: Optimizer, factor: float) -> None:

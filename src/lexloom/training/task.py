@@ -5,14 +5,14 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from lexloom.models.base import Model, State
 from lexloom.training.config import TrainingConfig
 from lexloom.training.data import Loader, Share
 from lexloom.training.metrics import Sums
-from lexloom.training.optim import averaged, make_optimizer
+from lexloom.training.optim import averaged, clip_gradients, make_optimizer
 
 
 class Task(LightningModule):
@@ -77,7 +77,7 @@ class Task(LightningModule):
     ) -> None:
         """Clip by the norm over all parameters."""
         if self.config.clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+            clip_gradients(self.model.parameters(), self.config.clip)
 
     def configure_optimizers(self) -> Optimizer:
         """Make the optimizer."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from lexloom.errors import ConfigError, FormatError, InputError, InterruptedRun
 from lexloom.files import remove
-from lexloom.run_folder import BEST, STORE, VALID, clear, is_finished, mark, run_folder, write_log
+from lexloom.run_folder import BEST, STORE, TORCH_CHECKPOINT, VALID, clear, is_finished, mark, run_folder, write_log
 from lexloom.text.readers import Corpus, iterable_corpus, open_corpus
 from lexloom.text.store import TokenStore, encode_corpus, open_or_build_store
 from lexloom.text.tokenizers import TokenizerConfig
@@ -25,7 +25,7 @@ from lexloom.vectors.table import Vectors
 from lexloom.version import __version__
 
 CHECKPOINT = "checkpoint.safetensors"
-_RESULT = (CHECKPOINT, "model.safetensors", "output.safetensors")
+_RESULT = (CHECKPOINT, TORCH_CHECKPOINT, "model.safetensors", "output.safetensors")
 _FREE = frozenset({"threads", "checkpoint_minutes"})
 
 Source = str | os.PathLike[str] | Corpus | TokenStore | Iterable[str] | Iterable[Sequence[str]]
@@ -92,13 +92,13 @@ def train_vectors(
         }
         if is_finished(folder, options, resume=resume, overwrite=overwrite, free=_FREE, starting_from=config.init):
             return _finished(folder)
-        corpus = _open(corpus)
+        corpus = open_text(corpus)
         if overwrite:
             if isinstance(corpus, Corpus):
                 corpus.fingerprint()  # a missing file is told of before anything is removed
             clear(folder, _RESULT)
             mark(folder, options)
-        encoded = _encode(corpus, folder / STORE if store is None else Path(store), *text, resume=resume, reporter=reporter)
+        encoded = encode_text(corpus, folder / STORE if store is None else Path(store), *text, resume=resume, reporter=reporter)
         training = _prepare(config, encoded, folder)
         mark(folder, options)
         progress = Progress(text=encoded.header["checksums"]["ids"])
@@ -122,13 +122,14 @@ def _finished(folder: Path) -> Vectors:
 # ---- text and matrices --------------------------------------------------------------------------------------------------------------
 
 
-def _open(corpus: Source) -> Corpus | TokenStore:
+def open_text(corpus: Source) -> Corpus | TokenStore:
+    """Open what a caller may give as text."""
     if isinstance(corpus, Corpus | TokenStore):
         return corpus
     return open_corpus(corpus) if isinstance(corpus, str | os.PathLike) else iterable_corpus(corpus)
 
 
-def _encode(
+def encode_text(
     corpus: Corpus | TokenStore, path: Path, tokenizer: TokenizerConfig, vocabulary: VocabularyConfig, *, resume: bool, reporter: Reporter
 ) -> TokenStore:
     """Encode the corpus, or take the store that is there: of the same text, or of text that can be read only once and was."""
@@ -154,7 +155,7 @@ class _Training:
 
 
 def _prepare(config: VectorConfig, store: TokenStore, folder: Path) -> _Training:
-    seen = _trained_counts(store)
+    seen = trained_counts(store)
     tokens, counts = list(store.vocabulary.tokens), seen
     learns = np.ones(len(tokens), np.uint8)
     init = _load_init(config)
@@ -170,10 +171,10 @@ def _prepare(config: VectorConfig, store: TokenStore, folder: Path) -> _Training
         if config.freeze_init:
             learns[known_rows[: len(learns)]] = 0
     text, held = _split(config, store, folder)
-    return _Training(Loop(config, seen, text, source, target, learns), held, tokens, counts, _shown_rows(store.vocabulary, counts))
+    return _Training(Loop(config, seen, text, source, target, learns), held, tokens, counts, shown_rows(store.vocabulary, counts))
 
 
-def _trained_counts(store: TokenStore) -> np.ndarray:
+def trained_counts(store: TokenStore) -> np.ndarray:
     """The count of each id, int64 (V,), 0 for those that are not trained: special tokens, unless the text itself has them often enough."""
     words, options = store.vocabulary, store.header["options"]["vocabulary"]
     counts: np.ndarray = words.counts.copy()
@@ -200,7 +201,7 @@ def _load_init(config: VectorConfig) -> Vectors | None:
     return init
 
 
-def _shown_rows(words: Vocabulary, counts: np.ndarray) -> slice | np.ndarray:
+def shown_rows(words: Vocabulary, counts: np.ndarray) -> slice | np.ndarray:
     """The rows that are words, most frequent first: all but the special tokens that never occur, which nobody trains.
 
     Args:

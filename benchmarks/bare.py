@@ -1,0 +1,145 @@
+"""A language model as one trains it in PyTorch without more ado: what whole training steps of lexloom are timed against.
+
+Nothing of lexloom is in here. The loop reads the same stream of tokens, every line ended by `<eos>`, and cuts it the same way.
+"""
+
+import lzma
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.loop import Loop
+
+_CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+_VALID_ROWS = 10
+
+
+class Net(nn.Module):
+    """Embedding or one-hot input, recurrent layers, a linear layer."""
+
+    def __init__(self, loop: Loop, size: int) -> None:
+        super().__init__()
+        self.embedding = None if loop.embedding == "one-hot" else nn.Embedding(size, loop.hidden_size)
+        width = size if self.embedding is None else loop.hidden_size
+        self.cell = _CELLS[loop.cell](width, loop.hidden_size, loop.num_layers, batch_first=True)
+        self.output = nn.Linear(loop.hidden_size, size)
+
+    def forward(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Give the logits (B, T, V) of what follows int64 (B, T), and the state after it."""
+        rows = functional.one_hot(inputs, self.output.out_features).float() if self.embedding is None else self.embedding(inputs)
+        out, state = self.cell(rows, state)
+        return self.output(out), state
+
+
+class Epoch(NamedTuple):
+    """One pass over the text, or what of it there was time for."""
+
+    tokens: int
+    seconds: float
+    loss: float
+
+
+def train(text: str, loop: Loop, threads: int, valid: str | None = None) -> dict[str, Any]:
+    """Train, and time the training alone; `valid` is judged after it.
+
+    Args:
+        text: a file, plain or xz.
+        loop: the model and how it is trained; its minutes are minutes of training.
+        threads: torch's.
+        valid: a file to give the perplexity of.
+    """
+    torch.set_flush_denormal(True)  # as lexloom does: denormal numbers would slow the loop down, and that is not to be the difference
+    torch.set_num_threads(threads)
+    torch.manual_seed(loop.seed)
+    vocabulary = {"<unk>": 0, "<eos>": 1}
+    tokens = _read(text, loop.level)
+    ids = torch.tensor([vocabulary.setdefault(token, len(vocabulary)) for token in tokens])
+    net = Net(loop, len(vocabulary))
+    optimizer = torch.optim.SGD(net.parameters(), lr=loop.learning_rate)
+    left = math.inf if loop.max_minutes is None else 60 * loop.max_minutes
+    epochs: list[Epoch] = []
+    while len(epochs) < loop.epochs and left > 0:
+        epochs.append(_epoch(net, optimizer, ids, loop, left))
+        left -= epochs[-1].seconds
+    later = epochs[1:] or epochs
+    judged = None
+    if valid is not None:
+        judged = _judge(net, torch.tensor([vocabulary.get(token, 0) for token in _read(valid, loop.level)]), loop)
+    return {
+        "epochs": len(epochs),
+        "seconds": sum(epoch.seconds for epoch in epochs),
+        "tokens_per_second": sum(epoch.tokens for epoch in later) / sum(epoch.seconds for epoch in later),
+        "train_perplexity": _perplexity(epochs[-1].loss),
+        "valid_perplexity": None if judged is None else _perplexity(judged),
+        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+    }
+
+
+def _epoch(net: Net, optimizer: torch.optim.Optimizer, ids: Tensor, loop: Loop, limit: float) -> Epoch:
+    began = time.perf_counter()
+    total, tokens, state = 0.0, 0, None
+    for inputs, targets in _windows(ids, loop):
+        state = None if loop.windows == "random" else _detached(state)
+        logits, state = net(inputs, state)
+        loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), loop.clip)
+        optimizer.step()
+        total, tokens = total + loss.item() * targets.numel(), tokens + targets.numel()
+        if time.perf_counter() - began >= limit:
+            break
+    return Epoch(tokens, time.perf_counter() - began, total / tokens)
+
+
+def _windows(ids: Tensor, loop: Loop) -> Iterator[tuple[Tensor, Tensor]]:
+    size, bptt = loop.batch_size, loop.bptt
+    if loop.windows == "random":
+        offset = int(torch.randint(bptt, ()))
+        count = (len(ids) - 1 - offset) // bptt
+        inputs, targets = (ids[begin : begin + count * bptt].view(count, bptt) for begin in (offset, offset + 1))
+        order = torch.randperm(count)
+        for begin in range(0, count - size + 1, size):
+            rows = order[begin : begin + size]
+            yield inputs[rows], targets[rows]
+        return
+    length = (len(ids) - 1) // size
+    inputs, targets = (ids[begin : begin + size * length].view(size, length) for begin in (0, 1))
+    for begin in range(0, length, bptt):
+        yield inputs[:, begin : begin + bptt], targets[:, begin : begin + bptt]
+
+
+def _detached(state: Any) -> Any:
+    if state is None:
+        return None
+    return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
+
+
+@torch.no_grad()
+def _judge(net: Net, ids: Tensor, loop: Loop) -> float:
+    """The mean loss of a token in nats, over a few rows read side by side."""
+    net.eval()
+    length = (len(ids) - 1) // _VALID_ROWS
+    inputs, targets = (ids[begin : begin + _VALID_ROWS * length].view(_VALID_ROWS, length) for begin in (0, 1))
+    total, state = 0.0, None
+    for begin in range(0, length, loop.bptt):
+        logits, state = net(inputs[:, begin : begin + loop.bptt], state)
+        total += float(functional.cross_entropy(logits.flatten(0, 1), targets[:, begin : begin + loop.bptt].flatten(), reduction="sum"))
+    return total / targets.numel()
+
+
+def _read(path: str, level: str) -> list[str]:
+    """Read a file as one stream of tokens."""
+    with lzma.open(path, "rt", encoding="utf-8") if path.endswith(".xz") else Path(path).open(encoding="utf-8") as file:
+        lines = [line.rstrip("\n") for line in file]
+    return [token for line in lines for token in (*(line if level == "character" else line.split()), "<eos>")]
+
+
+def _perplexity(loss: float) -> float:
+    return math.exp(min(loss, 700.0))

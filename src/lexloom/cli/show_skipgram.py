@@ -1,0 +1,46 @@
+"""What the command line shows of vectors that PyTorch trains: as `training_progress` does for the kernels."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from lexloom.cli.show import left_out, warn
+from lexloom.text.readers import Corpus
+from lexloom.training.callbacks import Reporter, Working
+
+
+@contextmanager
+def skipgram_progress(corpus: Corpus, epochs: int) -> Iterator[Reporter]:
+    """Show a training: a bar on standard error where that is a terminal, a line an epoch on standard output, and the problems that
+    reading `corpus` met as warnings."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        line = bar.add_task("reading", total=None, status="")
+
+        def encoding(size: int) -> None:
+            bar.update(line, description="encoding", status=f"{size / 1e6:.0f} MB of text")
+
+        def prepared(facts: dict[str, Any]) -> None:
+            how = "reused" if facts["reused"] else "encoded"
+            _say(f"{how} {facts['tokens']:,} tokens, {facts['words']:,} words in the vocabulary{left_out(facts['left_out'])}")
+            for problem in corpus.report.warnings():
+                warn(problem)
+
+        def working(now: Working) -> None:
+            status = f"loss {now.loss:.4f}  {now.tokens_per_second:,.0f} effective words/s  learning rate {now.learning_rate:.4f}"
+            bar.update(line, description=f"epoch {now.epoch}/{epochs}", total=1.0, completed=now.fraction, status=status)
+
+        def epoch(record: dict[str, Any]) -> None:
+            seconds = record["seconds"]  # 0.0 for a tiny text
+            speed = f"  {record['raw_words'] / seconds:,.0f} words/s" if seconds else ""
+            _say(f"epoch {record['epoch']}  loss {record['loss']:.4f}{speed}  {seconds:.1f} s")
+
+        yield Reporter(encoding, prepared, working, epoch)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
