@@ -49,8 +49,8 @@ def time_machine(setting: Setting) -> Section:
             ends, theirs = (_all(side, "train_perplexity") for side in (runs, peer))
             section.amount(f"{what}: training perplexity", "perplexity", ends, at_most=most, peer=theirs, peer_name=BARE)
             section.times(f"{what}: training", "s", _all(runs, "seconds"), _all(peer, "seconds"), BARE, 1.2)
-            walls = [[run.seconds for run in side] for side in (runs, peer)]
-            section.times(f"{what}: whole process", "s", *walls, BARE, 1.2)
+            wall, their_wall = ([run.seconds for run in side] for side in (runs, peer))
+            section.times(f"{what}: whole process", "s", wall, their_wall, BARE, 1.2)
             _continuation(setting, section, what, WORK / f"lm-{windows}-{cells}")
     _clipping(setting, section, text)
     return section

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from lexloom.demo import tour
 from lexloom.demo.harvest import Harvest
+from lexloom.demo.models import Arm
 from lexloom.demo.tour import run_tour
 from lexloom.errors import InputError
 from lexloom.vectors.formats import load_vectors
@@ -29,8 +30,17 @@ def console():
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch):
+def asked(monkeypatch):
+    """Keep the training short, and note down what the second half is asked for; test_models.py runs it."""
+    calls = []
+
+    def compare(console, lines, vectors, folder, prompt):
+        calls.append((list(lines), prompt))
+        return [Arm("random rows", folder / "model-random", 1, 1.0, 2.0), Arm("the vectors", folder / "model-vectors", 1, 1.0, 2.0)]
+
     monkeypatch.setattr(tour, "_EPOCHS", (1, 2))
+    monkeypatch.setattr(tour, "compare_embeddings", compare)
+    return calls
 
 
 def printed(console: Console) -> str:
@@ -47,6 +57,18 @@ def test_the_tour_of_a_text_leaves_vectors_and_a_picture(text, tmp_path, console
         assert part in output
 
 
+def test_the_models_get_the_lines_of_the_text(text, tmp_path, console, asked):
+    run_tour(text, tmp_path / "out", console=console)
+    assert asked == [(text.read_text().splitlines(), "")]
+    assert f'lm generate {tmp_path / "out" / "model-vectors"} --prompt ""' in printed(console)
+
+
+def test_without_models_no_command_for_them_is_shown(text, tmp_path, console, monkeypatch):
+    monkeypatch.setattr(tour, "compare_embeddings", lambda *_: [])
+    run_tour(text, tmp_path / "out", console=console)
+    assert " lm " not in printed(console)
+
+
 def test_words_are_folded_to_lower_case(text, tmp_path, console):
     assert all(token == token.lower() for token in run_tour(text, tmp_path / "out", console=console).tokens)
 
@@ -57,12 +79,13 @@ def test_a_second_tour_replaces_the_first(text, tmp_path, console):
     assert set(run_tour(text, tmp_path / "out", console=console).tokens) == {"other", "words", "in", "this", "text", "now"}
 
 
-def test_without_a_corpus_the_docstrings_are_toured(text, tmp_path, console, monkeypatch):
+def test_without_a_corpus_the_docstrings_are_toured(text, tmp_path, console, monkeypatch, asked):
     found = Harvest(path=text, documents=1200, words=14_400, files=7, unreadable=2, seconds=1.0, cached=False)
     monkeypatch.setattr(tour, "harvest_docstrings", lambda progress: found)
     run_tour(out=tmp_path / "out", console=console)
     assert "2 of 7 files could not be read" in printed(console)
     assert "matrix" in printed(console)
+    assert asked[0][1] == "returns the"
 
 
 @pytest.mark.parametrize("content", [None, ""], ids=["missing", "empty"])

@@ -1,12 +1,13 @@
-"""The figures in README.md are those of benchmarks/results.json."""
+"""The figures in README.md and docs/language_models.md are those of benchmarks/results.json, and are judged as their bars say."""
 
 import copy
 import json
 
 import pytest
-from benchmarks.readme import BEGIN, END, RESULTS, fill, render
-
-from tests.docs.pages import read
+from benchmarks.loop import Loop
+from benchmarks.processes import ROOT
+from benchmarks.readme import BEGIN, END, LM_MARKERS, README, RESULTS, fill, filled_pages, render, render_language_models
+from benchmarks.report import Section, shown
 
 ROW = {
     "what": "speed",
@@ -30,9 +31,12 @@ SECTION = {
 }
 
 
-def test_the_readme_has_the_figures_of_the_last_run():
+def test_the_pages_have_the_figures_of_the_last_run():
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else None
-    assert fill(read("README.md"), render(results)) == read("README.md"), "run: python -m benchmarks.readme"
+    pages = filled_pages(results)
+    assert README in pages
+    for page, text in pages.items():
+        assert text == page.read_text(encoding="utf-8"), f"{page.name}: run: python -m benchmarks.readme"
 
 
 def test_a_row_shows_both_sides_and_the_ratio():
@@ -58,14 +62,93 @@ def test_sections_of_several_commits_are_all_named():
 
 
 @pytest.mark.parametrize("results", [None, {"sections": {}}, {"sections": {"torch": {**SECTION, "rows": []}}}])
-def test_nothing_measured_is_said(results):
-    assert render(results).startswith("Not measured yet")
+@pytest.mark.parametrize("table", [render, render_language_models])
+def test_nothing_measured_is_said(table, results):
+    assert table(results).startswith("Not measured yet")
 
 
-def test_filling_replaces_what_stands_between_the_markers():
-    page = f"a\n{BEGIN}\nold\n{END}\nb"
-    assert fill(page, "new\n") == f"a\n{BEGIN}\nnew\n{END}\nb"
-    assert fill(fill(page, "new\n"), "new\n") == fill(page, "new\n")
+def test_language_models_have_a_table_of_their_own():
+    perplexity = {**ROW, "what": "test", "unit": "perplexity", "ours": [115.62], "peer": [], "peer_name": "", "figure": "115.6"}
+    results = {"sections": {"speed": SECTION, "lm-speed": {**SECTION, "rows": [{**perplexity, "bar": "at most 116", "met": True}]}}}
+    assert "| test | perplexity | 115.6 |  |  | at most 116 |" in render_language_models(results)
+    assert "Missed: nothing that was asked for." in render_language_models(results)
+    assert "raw words/s" not in render_language_models(results)
+    assert "perplexity" not in render(results)
+
+
+def test_what_a_language_model_missed_is_said():
+    slow = {**ROW, "figure": "0.50 x", "bar": "at least 0.95 x", "met": False}
+    page = render_language_models({"sections": {"lm-speed": {**SECTION, "rows": [slow]}}})
+    assert "Missed: speed (0.50 x, asked for: at least 0.95 x)." in page
+
+
+@pytest.mark.parametrize(
+    ("unit", "values", "limits", "figure", "bar", "met"),
+    [
+        ("perplexity", [115, 116, 120], {"at_most": 116}, "117", "at most 116", False),  # the mean
+        ("characters/s", [2000, 3100, 9000], {"at_least": 3000}, "3,100", "at least 3,000", True),  # the median
+        ("characters/s", [2999], {"at_least": 3000}, "2,999", "at least 3,000", False),
+        ("MB", [318], {"at_most": 318}, "318", "at most 318", True),
+        ("%", [97.25], {}, "97.2", "", None),
+    ],
+)
+def test_an_amount_is_held_against_its_limit(unit, values, limits, figure, bar, met):
+    section = Section()
+    section.amount("what", unit, values, **limits)
+    (row,) = section.rows
+    assert (row.figure, row.bar, row.met) == (figure, bar, met)
+
+
+@pytest.mark.parametrize(("ours", "figure", "met"), [([11, 12, 30], "1.20 times", True), ([13], "1.30 times", False)])
+def test_a_time_may_be_longer_by_a_factor(ours, figure, met):
+    section = Section()
+    section.times("what", "s", ours, [10], "peer", 1.2)
+    (row,) = section.rows
+    assert (row.figure, row.bar, row.met) == (figure, "at most 1.2 times", met)
+
+
+@pytest.mark.parametrize(
+    ("ours", "judged", "figure", "met"), [(90, True, "-10.00", True), (101, True, "+1.00", False), (101, False, "+1.00", None)]
+)
+def test_a_lower_score_is_the_better_one(ours, judged, figure, met):
+    section = Section()
+    section.lower("what", "perplexity", [ours], [100], "peer", judged=judged)
+    (row,) = section.rows
+    assert (row.figure, row.met) == (figure, met)
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "text"),
+    [
+        ([], "s", ""),
+        ([88.123], "perplexity", "88.12"),
+        ([80.0, 90.0], "perplexity", "85 sd 7.1"),
+        ([1.0, 2.0, 9.0], "s", "2 (1 to 9)"),
+        ([1e51], "perplexity", "1e+51"),
+    ],
+)
+def test_scores_have_a_spread_and_amounts_a_range(values, unit, text):
+    assert shown(values, unit) == text
+
+
+def test_a_recipe_and_the_bare_loop_are_told_the_same():
+    loop = Loop.of_recipe(ROOT / "recipes/language_model/time-machine.toml")
+    assert (loop.cell, loop.hidden_size, loop.embedding) == ("rnn", 512, "one-hot")
+    assert "--hidden-size" in loop.options()
+
+
+def test_a_recipe_beyond_the_bare_loop_is_refused():
+    with pytest.raises(ValueError, match="schedule"):
+        Loop.of_recipe(ROOT / "recipes/language_model/penn-treebank.toml")
+
+
+@pytest.mark.parametrize("markers", [(BEGIN, END), LM_MARKERS])
+def test_filling_replaces_what_stands_between_the_markers(markers):
+    begin, end = markers
+    page = f"a\n{begin}\nold\n{end}\nb"
+    filled = fill(page, "new\n", markers)
+    assert filled == f"a\n{begin}\nnew\n{end}\nb"
+    assert fill(filled, "new\n", markers) == filled
 
 
 def test_a_page_without_markers_is_refused():

@@ -21,6 +21,15 @@ implementations = pytest.mark.parametrize("implementation", ["torch", "scratch"]
 both_ways = pytest.mark.parametrize("bidirectional", [False, True], ids=["forth", "both"])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Tensors this small gain nothing from more threads, which wait for each other where the machine is busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def layers(bidirectional=False, **options):
     torch.manual_seed(1)
     return Recurrent(E, RecurrentConfig(**{"hidden_size": D, **options}), bidirectional=bidirectional)
@@ -387,3 +396,14 @@ def test_distributed_training_finds_every_gradient(one_process, implementation):
     for _ in range(2):  # the second round would complain of parameters without a gradient
         wrapped(torch.randn(3, 5, E))[0].sum().backward()
     assert all(parameter.grad is not None for parameter in made.parameters())
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_folded_layers_step_on_one_hot_input_as_the_others_on_rows(cell):
+    layers = Recurrent(9, RecurrentConfig(cell=cell, hidden_size=5, num_layers=2)).eval()
+    rows, tokens = torch.randn(4, 9), torch.tensor([3, 0, 3])
+    state = tuple(torch.randn_like(part) for part in layers.initial_state(3))
+    out, after = layers.step(rows[tokens], state)
+    folded, folded_after = layers.folded(rows).step(torch.eye(4)[tokens], state)
+    torch.testing.assert_close(folded, out)
+    torch.testing.assert_close(folded_after, after)

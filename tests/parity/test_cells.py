@@ -14,6 +14,15 @@ cells = pytest.mark.parametrize(("cell", "nonlinearity"), CELLS, ids="-".join)
 implementations = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Tensors this small gain nothing from more threads, which wait for each other where the machine is busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def torch_twin(cell, nonlinearity, layers=1, bidirectional=False):
     """One torch module of all the layers, float64, batch first."""
     options = {"num_layers": layers, "bidirectional": bidirectional, "batch_first": True, "dtype": torch.float64}

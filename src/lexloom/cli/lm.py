@@ -19,7 +19,12 @@ from lexloom.nn.embedding_config import EmbeddingConfig
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.training.config import TrainingConfig
 
-app = App(name="lm", help="Train language models, judge them, let them write.", help_format="markdown")
+app = App(
+    name="lm",
+    help="Train language models, judge them, let them write.",
+    help_format="markdown",
+    default_parameter=Parameter(consume_multiple=True, negative_iterable=()),  # --cutoffs 2000 6000
+)
 
 Flat = Parameter(name="*")
 Positional = Parameter(allow_leading_hyphen=True)
@@ -213,5 +218,6 @@ def info(folder: Annotated[str, Positional], /, *, json: Annotated[bool, Paramet
     description = describe_model(Path(folder)) | {"vocabulary": len(model.vocabulary)}
     if json:
         show_json(description)
-    else:
-        show_description(description)
+    else:  # without what was asked for where `options` says what came of it
+        asked = {part: values for part, values in description["training"].items() if part not in description["options"]}
+        show_description(description | {"training": asked})

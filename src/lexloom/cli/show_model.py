@@ -59,7 +59,12 @@ def model_progress(corpus: Corpus, training: TrainingConfig) -> Iterator[Reporte
 def describe_job(facts: dict[str, Any]) -> Iterator[str]:
     """Say what is about to be trained, on what."""
     how = "reused" if facts["reused"] else "encoded"
-    yield f"{how} text: {facts['tokens']:,} tokens to train on, {facts['vocabulary']:,} in the vocabulary{left_out(facts['left_out'])}"
+    unknown = sum(numbers["occurrences"] for numbers in facts["left_out"].values())
+    whole = facts["tokens"] + (facts["valid_tokens"] if facts["held_out"] else 0)
+    share = f", so that {unknown / whole:.1%} of the text is <unk>" if unknown else ""
+    yield (
+        f"{how} text: {facts['tokens']:,} tokens to train on, {facts['vocabulary']:,} in the vocabulary{left_out(facts['left_out'])}{share}"
+    )
     if facts["held_out"]:
         yield f"held out the last tenth of the text to validate on: {facts['valid_tokens']:,} tokens"
     elif facts["valid_tokens"]:

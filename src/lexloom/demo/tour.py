@@ -1,18 +1,19 @@
-"""The tour: from text to word vectors, with everything that they can be asked, in under a minute."""
+"""The tour: from text to word vectors, with everything that they can be asked, and on to a language model; a minute for each half."""
 
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any
 
 from lexloom.demo.harvest import Harvest, harvest_docstrings
+from lexloom.demo.models import compare_embeddings, remembering
+from lexloom.demo.progress import progress_bar
 from lexloom.demo.showcase import (
     DOCSTRING_ANALOGIES,
+    DOCSTRING_PROMPT,
     DOCSTRING_THEMES,
     DOCSTRING_WORDS,
     GENERAL_ANALOGIES,
@@ -23,7 +24,6 @@ from lexloom.demo.showcase import (
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
     from lexloom.text.store import TokenStore
     from lexloom.vectors.table import Vectors
@@ -38,11 +38,11 @@ _THEMES = 8  # as many as the picture has colours
 def run_tour(
     corpus: str | PathLike[str] | None = None, out: str | PathLike[str] = "demo-output", *, console: "Console | None" = None
 ) -> "Vectors":
-    """Train word vectors on a text and show what they know.
+    """Train word vectors on a text and show what they know, then two small language models, one of which begins with them.
 
     Args:
         corpus: any text that `lexloom.text.readers.open_corpus` opens; by default the docstrings of the installed packages.
-        out: the folder for the vectors, the encoded text and the picture; what an earlier tour left there is replaced.
+        out: the folder for vectors, encoded text, picture and models; what an earlier tour left there is replaced.
         console: where to print; standard output by default.
 
     Returns:
@@ -55,21 +55,25 @@ def run_tour(
 
     console = console or Console(highlight=False)
     folder, started = Path(out), time.perf_counter()
-    store = _encode(console, corpus, folder)
+    store, lines = _encode(console, corpus, folder)
     vectors = _train(console, store, folder)
     words = _words(vectors, corpus)
     _show_neighbors(console, vectors, words)
     _show_analogies(console, vectors, DOCSTRING_ANALOGIES if corpus is None else GENERAL_ANALOGIES)
     picture = _draw(vectors, words, corpus, folder / "words.png")
+    prompt = DOCSTRING_PROMPT if corpus is None else ""
+    arms = compare_embeddings(console, lines, vectors, folder, prompt)
     _say_what_next(console, folder, picture, words, time.perf_counter() - started)
+    for arm in arms[-1:]:
+        console.print(f'  {_program()} lm generate {arm.folder} --prompt "{prompt}" --length 30', markup=False, soft_wrap=True)
     return vectors
 
 
 # ---- text and training -----------------------------------------------------------------------------------------------------------------
 
 
-def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path) -> "TokenStore":
-    """Find the text, split it into lower-cased words and encode it."""
+def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path) -> tuple["TokenStore", list[str]]:
+    """Find the text, split it into lower-cased words and encode it; its first lines come along."""
     from rich.markup import escape
 
     from lexloom.text.readers import open_corpus
@@ -84,11 +88,12 @@ def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path
             what += f" ({harvest.unreadable} of {harvest.files:,} files could not be read)"
     else:
         source = what = fspath(corpus)
+    text, lines = remembering(open_corpus(source))
     vocabulary = VocabularyConfig() if corpus is not None else VocabularyConfig(min_count=_DOCSTRING_MIN_COUNT)
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task("splitting and counting", total=None)
         store = build_store(
-            open_corpus(source),
+            text,
             folder / "store",
             TokenizerConfig(lowercase=True),
             vocabulary,
@@ -96,11 +101,11 @@ def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path
         )
     words = f"{len(store.vocabulary.tokens):,} different ones seen {vocabulary.min_count} times or more"
     console.print(f"[bold]Text[/]: {escape(what)}; {len(store.ids):,} tokens, {words}", soft_wrap=True)
-    return store
+    return store, lines
 
 
 def _harvest(console: "Console") -> Harvest:
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task("reading docstrings", total=None)
         return harvest_docstrings(progress=lambda done, total: progress.update(task, completed=done, total=total))
 
@@ -113,7 +118,7 @@ def _train(console: "Console", store: "TokenStore", folder: Path) -> "Vectors":
     fewest, most = _EPOCHS
     config = VectorConfig(epochs=max(fewest, min(most, round(_TOKENS_TO_TRAIN / max(1, len(store.ids))))))
     console.print(f"[bold]Training[/]: {config.model}, dim {config.dim}, {config.epochs} epochs")
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task("compiling", total=config.epochs)
 
         def show(record: dict[str, Any]) -> None:
@@ -126,16 +131,6 @@ def _train(console: "Console", store: "TokenStore", folder: Path) -> "Vectors":
             epoch=show,
         )
         return train_vectors(store, config, out=folder / "vectors", overwrite=True, reporter=reporter)
-
-
-@contextmanager
-def _progress(console: "Console") -> Iterator["Progress"]:
-    """A bar that leaves no trace when it is done, and none at all where nobody watches."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield progress
 
 
 # ---- what the vectors know -------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lexloom.errors import FormatError
 from lexloom.files import read_json, write_atomically, write_json, write_text
-from lexloom.run_folder import RESULT
+from lexloom.run_folder import RESULT, RUN
 from lexloom.tensors import checksum, map_tensors, write_tensors
 from lexloom.text.segmenters import Segmenter
 from lexloom.text.tokenizers import TextTokenizer
@@ -110,6 +110,8 @@ def describe_model(folder: Path) -> dict[str, Any]:
     Raises:
         FormatError: there is no model, or one that this version does not read.
     """
+    if (folder / RUN).exists() and not (folder / RESULT).exists():
+        raise FormatError(f"{folder}: holds an unfinished training; the command that began it goes on with --resume")
     head = read_json(folder / RESULT) if folder.is_dir() else None
     if head is None:
         raise FormatError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; expected one that a training wrote")

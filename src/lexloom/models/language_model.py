@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self, cast
 import torch
 from torch import Tensor
 
-from lexloom.decoding.step import Step
+from lexloom.decoding.step import Step, StepFunction
 from lexloom.models.base import Model, Outcome, State
 from lexloom.models.language_model_config import LanguageModelConfig, LanguageModelOptions
 from lexloom.nn.dropout import LockedDropout
@@ -113,6 +113,20 @@ class LanguageModel(Model):
         out, after = self.recurrent.step(self.embedding(tokens), state)
         return Step(self.output.log_probs(out), after, None)
 
+    def stepper(self) -> StepFunction:
+        """Give `step` for many steps with weights that stay as they are, in evaluation mode."""
+        small = len(self.vocabulary) < self.embedding.embedding_dim
+        if not small or self.config.recurrent.implementation != "torch":
+            return self.step
+        one_hot = torch.eye(len(self.vocabulary), device=self.embedding_matrix().device)
+        folded = self.recurrent.folded(self.embedding_matrix())
+
+        def step(tokens: Tensor, state: State) -> Step:
+            out, after = folded.step(one_hot[tokens], state)
+            return Step(self.output.log_probs(out), after)
+
+        return step
+
     def initial_state(self, rows: int) -> State:
         """Give the state before any token, zeros."""
         return self.recurrent.initial_state(rows)
@@ -127,16 +141,21 @@ class LanguageModel(Model):
 
     @classmethod
     def build(cls, options: dict[str, Any], vocabulary: Vocabulary, tokenizer: TextTokenizer) -> Self:
-        """Make an untrained network from saved options; the vectors that its embedding began with are not needed."""
+        """Make an untrained network for saved weights, from which the embedding has its vectors, and whose rows are short enough."""
         model, embedding = dict(options["model"]), dict(options["embedding"])
         model["cutoffs"] = None if model["cutoffs"] is None else tuple(model["cutoffs"])
-        embedding |= {"vectors": None, "freeze": False, "unfreeze_epoch": None}
+        embedding |= {"vectors": None, "freeze": False, "unfreeze_epoch": None, "max_norm": None}
         parts = LanguageModelConfig(**model), EmbeddingConfig(**embedding), RecurrentConfig(**options["recurrent"])
         return cls(LanguageModelOptions(*parts), vocabulary, tokenizer)
 
     def weights(self) -> dict[str, Tensor]:
-        """Give the tensors that predict; frozen embedding rows stand in their places."""
-        return self.embedding.settled(self.state_dict(), "embedding.")
+        """Give the tensors that predict: frozen embedding rows in their places, and all as short as a lookup would make them."""
+        state, rows = dict(self.state_dict()), self.config.embedding
+        if rows.max_norm is not None:
+            weight = state["embedding.weight"].clone()
+            ids = torch.arange(len(weight), device=weight.device)
+            state["embedding.weight"] = torch.embedding_renorm_(weight, ids, rows.max_norm, rows.norm_type)
+        return self.embedding.settled(state, "embedding.")
 
 
 def _cutoffs(size: int) -> tuple[int, ...]:

@@ -13,6 +13,16 @@ from lexloom.text.vocabulary import VocabularyConfig
 Level = Literal["character", "word", "subword"]
 
 
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse what is not one of the choices.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if value not in choices:
+        raise ConfigError(f"{name} is {value!r}: expected one of {', '.join(choices)}")
+
+
 @dataclass(frozen=True)
 class LanguageModelConfig:
     """What surrounds the recurrent layers of a language model."""
@@ -37,8 +47,8 @@ class LanguageModelConfig:
     """Weight of the mean square of the change of the last layer's outputs from step to step (TAR)."""
 
     def __post_init__(self) -> None:
-        check_choice("level", self.level, ("character", "word", "subword"))
-        check_choice("softmax", self.softmax, ("full", "tied", "adaptive"))
+        _check_choice("level", self.level, ("character", "word", "subword"))
+        _check_choice("softmax", self.softmax, ("full", "tied", "adaptive"))
         for name in ("dropout", "input_dropout", "output_dropout"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
@@ -100,7 +110,7 @@ class WindowConfig:
     """Epochs between such samples."""
 
     def __post_init__(self) -> None:
-        check_choice("windows", self.windows, ("sequential", "random"))
+        _check_choice("windows", self.windows, ("sequential", "random"))
         for name in ("batch_size", "bptt", "sample_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: expected at least 1")
@@ -126,13 +136,3 @@ def tokenizer_for(level: str, config: TokenizerConfig) -> TokenizerConfig:
         better = {"characters": "character", "bpe": "subword", "unigram": "subword"}.get(config.tokenizer, "word")
         raise ConfigError(f"tokenizer {config.tokenizer} does not go with level {level}; give --level {better}, or leave --tokenizer out")
     return config
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse what is not one of the choices.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if value not in choices:
-        raise ConfigError(f"{name} is {value!r}: expected one of {', '.join(choices)}")

@@ -68,7 +68,7 @@ def write_text_from(
     if prompt:
         writer.write_all(vocabulary.decode(ids))
     tail, reach = "", 0 if stop is None else len(stop)
-    for token in generate(model.step, first, state, sampling or SamplingConfig(), length=length):
+    for token in generate(model.stepper(), first, state, sampling or SamplingConfig(), length=length):
         text = writer.write(vocabulary.tokens[int(token[0])])
         yield text
         if stop is not None:

@@ -104,6 +104,27 @@ class Recurrent(nn.Module):
         dtype = state[0].dtype
         return outputs, after if after[0].dtype == dtype else tuple(part.to(dtype) for part in after)
 
+    @torch.no_grad()
+    def folded(self, rows: Tensor) -> "Recurrent":
+        """Make the same layers for one-hot input in place of an embedding's rows, ready for `step`.
+
+        The first layer sees its input only as W_ih x, and x is one of V rows: so W_ih X^T is all that it needs to know of them. Where V
+        is smaller than E there is less to read at each step.
+
+        Args:
+            rows: X, (V, E).
+
+        Raises:
+            ConfigError: the layers are those to be read, which have no step worth folding.
+        """
+        if self.config.implementation != "torch":
+            raise ConfigError(f"implementation is {self.config.implementation}: only torch's layers are folded")
+        folded = Recurrent(len(rows), self.config).to(rows.device)
+        weights = self.state_dict()
+        weights["layers.0.cell.weight_ih_l0"] = weights["layers.0.cell.weight_ih_l0"] @ rows.T
+        folded.load_state_dict(weights)
+        return folded.eval()
+
     def _check_shapes(self, inputs: Tensor, state: State) -> None:
         # torch's fast LSTM does not look for itself: a state with too few rows ends in a segmentation fault
         expected = (len(inputs), len(self.layers) * self.directions, self.config.hidden_size)

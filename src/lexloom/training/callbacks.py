@@ -170,7 +170,7 @@ class Conductor(Callback):
     def _refuse_divergence(self, what: str, loss: float, trainer: Trainer) -> None:
         if loss <= _HOPELESS:  # which NaN is not
             return
-        change = "a lower --learning-rate, or --clip" if not self._config.clip else "a lower --learning-rate or --clip"
+        change = "a lower --learning-rate, or --clip 1" if not self._config.clip else "a lower --learning-rate or --clip"
         kept = (
             "; the last checkpoint is kept, and --resume goes on from it with these changed"
             if (self._folder / TORCH_CHECKPOINT).exists()

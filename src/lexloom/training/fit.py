@@ -22,6 +22,8 @@ from lexloom.training.config import TrainingConfig
 from lexloom.training.data import Share
 from lexloom.training.task import Task
 
+TENSORBOARD = "tensorboard"
+
 
 def fit(
     model: Model,
@@ -89,7 +91,7 @@ def _trainer(config: TrainingConfig, folder: Path, callbacks: list[Callback]) ->
     logger: Logger | bool = False
     if config.tensorboard:
         try:
-            logger = TensorBoardLogger(folder, name="tensorboard", version="")
+            logger = TensorBoardLogger(folder, name=TENSORBOARD, version="")
         except ModuleNotFoundError:
             raise ConfigError("tensorboard is not installed; install it (pip install tensorboard), or leave out --tensorboard") from None
     try:

@@ -36,13 +36,13 @@ from lexloom.text.vocabulary import VocabularyConfig
 from lexloom.training.callbacks import Conductor, Reporter
 from lexloom.training.config import TrainingConfig
 from lexloom.training.data import Share, WindowBatches
-from lexloom.training.fit import fit
+from lexloom.training.fit import TENSORBOARD, fit
 from lexloom.training.metrics import perplexity
 from lexloom.training.processor import is_first_process, processor, threads_of
 from lexloom.training.sampler import Sampler
 
 CURVES = "curves.png"
-_RESULT = (TORCH_CHECKPOINT, WEIGHTS, VOCABULARY, TOKENIZER, CURVES)
+_RESULT = (TORCH_CHECKPOINT, WEIGHTS, VOCABULARY, TOKENIZER, CURVES, TENSORBOARD)
 _FREE = frozenset(
     {"threads", "checkpoint_seconds", "tensorboard", "sample_prompt", "sample_every", "learning_rate", "embedding_learning_rate", "clip"}
 )

@@ -1,0 +1,230 @@
+"""The second half of the tour: a small language model, begun from random rows and from the vectors just trained."""
+
+import contextlib
+import importlib.util
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from os import fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from lexloom.demo.progress import progress_bar
+from lexloom.text.readers import Corpus, CorpusReport
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lexloom.models.language_model import LanguageModel
+    from lexloom.text.blocks import Block
+    from lexloom.vectors.table import Vectors
+
+_CHARACTERS = 3_000_000  # of the text: one block, as much as a fast machine gets through
+_PROBE_SECONDS = 3.0  # of training, to find out how fast this machine is
+_SECONDS = 15.0  # what the training of a model is meant to take
+_LONGEST = 20.0  # what it may take: something else may begin to run on this machine
+_MOST_EPOCHS = 5  # over a text so short that the time is not up before
+_FEWEST_TOKENS = 2_000
+_MIN_COUNT = 5
+_HIDDEN_SIZE = 128
+_LEARNING_RATE = 0.015
+_DRAWS = 20  # sentences drawn, of which one is shown
+_SENTENCE = (5, 30)  # words, the fewest and the most
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the two models that are compared.
+
+    Attributes:
+        begins_with: what is in its embedding when its training begins.
+        folder: where it is.
+        tokens: tokens that it was trained on; in two epochs each counts twice.
+        seconds: of training.
+        perplexity: on the tenth of the text that was held out.
+    """
+
+    begins_with: str
+    folder: Path
+    tokens: int
+    seconds: float
+    perplexity: float
+
+
+def missing_libraries() -> list[str]:
+    """Name what models need and is not installed."""
+    return [name for name in ("torch", "lightning") if importlib.util.find_spec(name) is None]
+
+
+def remembering(corpus: Corpus) -> tuple[Corpus, list[str]]:
+    """Make a corpus that remembers its first lines when it is read, so that one that can be read only once serves the models too.
+
+    Returns:
+        The corpus, and the lines, which are there once it was read.
+    """
+    lines: list[str] = []
+
+    def read(_report: CorpusReport) -> Iterator["Block"]:
+        lines.clear()
+        characters = 0
+        with contextlib.closing(corpus.blocks()) as blocks:
+            for block in blocks:
+                if characters < _CHARACTERS:
+                    lines.extend(block.texts.to_list())
+                    characters += block.characters
+                yield block
+
+    return Corpus(corpus.name, read, corpus.fingerprint), lines
+
+
+def compare_embeddings(console: "Console", lines: Sequence[str], vectors: "Vectors", folder: Path, prompt: str) -> list[Arm]:
+    """Train a word model twice, the same steps with the same seed, and let the better one write a sentence.
+
+    How many steps is found out by a short training before: about `_SECONDS` worth of them. Where torch is not installed, or the text is
+    too short, one line says so and nothing else happens.
+
+    Args:
+        console: where to print.
+        lines: the text.
+        vectors: one arm begins with them, stretched to the size of random rows.
+        folder: where the folders of the two models go.
+        prompt: what the sentence begins with; may be empty.
+
+    Returns:
+        How the models did: the one with random rows, the one with the vectors.
+    """
+    if missing := missing_libraries():
+        console.print(
+            f"\n[bold]Language model[/]: left out, since {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
+            "to get it: [cyan]pip install 'lexloom\\[models]'[/]",
+            soft_wrap=True,
+        )
+        return []
+    if vectors.counts.sum() < _FEWEST_TOKENS:
+        console.print(f"\n[bold]Language model[/]: left out, since the text has less than {_FEWEST_TOKENS:,} words to learn from")
+        return []
+    lines, epochs = _share(console, lines, vectors.dim)
+    console.print(
+        f"\n[bold]Language model[/]: LSTM, {_HIDDEN_SIZE} units, predicts the next word; both arms take the same steps, "
+        f"{epochs} {'epoch' if epochs == 1 else 'epochs'} over {len(lines):,} lines",
+        soft_wrap=True,
+    )
+    arms: list[Arm] = []
+    models: list[LanguageModel] = []
+    with tempfile.TemporaryDirectory(prefix="lexloom-") as temporary:
+        stretched = _stretch(vectors, Path(temporary) / "vectors")
+        for begins_with, start, name in (("random rows", None, "model-random"), ("the vectors", stretched, "model-vectors")):
+            model, records = _train(
+                console, f"training from {begins_with}", lines, vectors.dim, epochs, _LONGEST, start=start, out=folder / name
+            )
+            arm = Arm(
+                begins_with,
+                folder / name,
+                sum(record["tokens"] for record in records),
+                sum(record["seconds"] for record in records),
+                min(record["valid_perplexity"] for record in records),
+            )
+            console.print(
+                f"  begun with {begins_with}   validation perplexity [cyan]{arm.perplexity:.1f}[/]"
+                f"   [dim]{arm.tokens:,} tokens in {arm.seconds:.0f} s[/]",
+                soft_wrap=True,
+            )
+            arms.append(arm)
+            models.append(model)
+    best = min(zip(arms, models, strict=True), key=lambda pair: pair[0].perplexity)[1]
+    _show_sentence(console, write_sentence(best, prompt))
+    return arms
+
+
+def write_sentence(model: "LanguageModel", prompt: str) -> str:
+    """Draw sentences until one has neither unknown words nor an unlikely length; the first one where none is so."""
+    from lexloom.decoding.sampling_config import SamplingConfig
+    from lexloom.models.writing import write_text_from
+    from lexloom.training.processor import processor
+
+    fewest, most = _SENTENCE
+    unknown = model.vocabulary.specials["unk"]
+    drawn = []
+    with processor(1):
+        for seed in range(_DRAWS):
+            sampling = SamplingConfig(temperature=0.7, seed=seed)
+            text = prompt + "".join(write_text_from(model, prompt, sampling, length=most, stop="\n", unknown="replace"))
+            drawn.append(text.strip())
+            if unknown not in text and fewest <= len(text.split()) and text.endswith("\n"):
+                return drawn[-1]
+    return drawn[0]
+
+
+def _show_sentence(console: "Console", sentence: str) -> None:
+    from rich.markup import escape
+
+    console.print(f"  it writes: [cyan]{escape(sentence)}[/]", soft_wrap=True)
+
+
+# ---- training --------------------------------------------------------------------------------------------------------------------------
+
+
+def _share(console: "Console", lines: Sequence[str], dim: int) -> tuple[Sequence[str], int]:
+    """Choose the first lines, and the number of epochs, that this machine gets through in the time that there is."""
+    facts: dict[str, Any] = {}
+    _, records = _train(console, "how fast is this machine?", lines, dim, 1, _PROBE_SECONDS, valid="none", prepared=facts.update)
+    wanted = max(_FEWEST_TOKENS, _SECONDS * (records[0]["tokens_per_second"] or 0.0))
+    tokens = 0.9 * facts["tokens"]  # a tenth will be held out
+    if wanted < tokens:
+        return lines[: max(1, round(len(lines) * wanted / tokens))], 1
+    return lines, min(_MOST_EPOCHS, int(wanted / tokens))
+
+
+def _train(
+    console: "Console",
+    what: str,
+    lines: Sequence[str],
+    dim: int,
+    epochs: int,
+    seconds: float,
+    *,
+    start: Path | None = None,
+    out: Path | None = None,
+    valid: Literal["none"] | None = None,
+    prepared: Callable[[dict[str, Any]], None] = lambda _facts: None,
+) -> tuple["LanguageModel", list[dict[str, Any]]]:
+    """Train a model under a bar; returns it with a record for each epoch."""
+    from lexloom.models.language_model_config import LanguageModelConfig, LanguageModelOptions, LanguageVocabularyConfig, WindowConfig
+    from lexloom.nn.embedding_config import EmbeddingConfig
+    from lexloom.nn.recurrent_config import RecurrentConfig
+    from lexloom.text.tokenizers import TokenizerConfig
+    from lexloom.training.callbacks import Reporter
+    from lexloom.training.config import TrainingConfig
+    from lexloom.training.language_model import train_language_model
+
+    embedding = EmbeddingConfig(embedding_dim=dim, vectors=None if start is None else fspath(start))
+    records: list[dict[str, Any]] = []
+    with progress_bar(console) as progress:
+        task = progress.add_task(what, total=1.0)
+        model = train_language_model(
+            lines,
+            LanguageModelOptions(LanguageModelConfig(softmax="adaptive"), embedding, RecurrentConfig(hidden_size=_HIDDEN_SIZE)),
+            TrainingConfig(
+                epochs=epochs, max_minutes=seconds / 60, schedule="one-cycle", learning_rate=_LEARNING_RATE, threads=1, accelerator="cpu"
+            ),
+            WindowConfig(batch_size=16, bptt=20),
+            tokenizer=TokenizerConfig(lowercase=True),
+            vocabulary=LanguageVocabularyConfig(min_count=_MIN_COUNT),
+            valid=valid,
+            out=out,
+            overwrite=True,
+            reporter=Reporter(prepared=prepared, working=lambda now: progress.update(task, completed=now.done), epoch=records.append),
+        )
+    return model, records
+
+
+def _stretch(vectors: "Vectors", path: Path) -> Path:
+    """Save vectors whose numbers have a standard deviation of 1, as random rows have: both arms begin at the same scale."""
+    from lexloom.vectors.formats import save_vectors
+    from lexloom.vectors.table import Vectors
+
+    size = float(vectors.matrix.std()) or 1.0
+    save_vectors(Vectors(vectors.tokens, np.asarray(vectors.matrix) / size, vectors.counts), path)
+    return path

@@ -1,0 +1,154 @@
+"""What holds for every model. A new one joins with a line in CASES."""
+
+import itertools
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from tests.models.tiny import language_model, window, words
+
+from lexloom.models.base import Model, load_model, save_model
+from lexloom.models.catalog import MODELS
+from lexloom.models.skipgram import SkipGram
+from lexloom.text.tokenizers import TokenizerConfig, make_tokenizer
+
+ROWS = 5
+
+
+class Case(NamedTuple):
+    """A model, untrained and always the same, and a batch of ROWS rows that reaches all of it."""
+
+    make: Callable[[], Model]
+    batch: Callable[[], Any]
+
+
+def language_models() -> dict[str, Case]:
+    """Cells x implementations x softmaxes x embeddings, as far as they go together; and all that regularises at once."""
+    embeddings = {"lookup": {}, "one-hot": {"embedding": "one-hot"}, "narrow": {"embedding_dim": 7}, "max-norm": {"max_norm": 1.5}}
+    softmaxes = {"full": {}, "tied": {"softmax": "tied"}, "adaptive": {"softmax": "adaptive", "cutoffs": (4, 14), "div_value": 2.0}}
+    cells = itertools.product(("rnn", "gru", "lstm"), ("torch", "scratch"))
+    cases = {}
+    for (cell, implementation), softmax, embedding in itertools.product(cells, softmaxes, embeddings):
+        if softmax == "tied" and embedding in ("one-hot", "max-norm"):
+            continue
+        parts = {
+            "model": softmaxes[softmax],
+            "embedding": embeddings[embedding],
+            "recurrent": {"cell": cell, "implementation": implementation, "num_layers": 2},
+        }
+        cases[f"{cell}-{implementation}-{softmax}-{embedding}"] = Case(lambda parts=parts: language_model(**parts), long_window)
+    everything = {
+        "model": {"dropout": 0.3, "activation_penalty": 1.0, "temporal_penalty": 1.0, "softmax": "tied"},
+        "embedding": {"word_dropout": 0.2, "embedding_dropout": 0.2},
+        "recurrent": {"num_layers": 3, "weight_drop": 0.3},
+    }
+    return cases | {"regularised": Case(lambda: language_model(**everything), long_window)}
+
+
+def long_window() -> Any:
+    return window(ROWS, 16)
+
+
+def skipgram() -> SkipGram:
+    return SkipGram(6, words(20), make_tokenizer(TokenizerConfig()), generator=torch.Generator().manual_seed(0))
+
+
+def centres() -> Any:
+    random = torch.Generator().manual_seed(1)
+    contexts = torch.arange(22).expand(ROWS, 22)
+    labels = (torch.rand(ROWS, 22, generator=random) < 0.3).float()
+    return SimpleNamespace(
+        centres=torch.arange(ROWS)[:, None], contexts=contexts, labels=labels, keep=torch.ones(ROWS, 22, dtype=torch.bool)
+    )
+
+
+CASES: dict[str, Case] = {
+    **language_models(),
+    "skipgram": Case(skipgram, centres),
+}
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+def ready(case: Case) -> Model:
+    """The model as a folder gives it back: ready to predict."""
+    model = case.make()
+    kept = type(model).build(model.options(), model.vocabulary, model.tokenizer)
+    kept.load_state_dict(model.weights())
+    return kept.eval()
+
+
+def rows_of(batch: Any, rows: slice) -> Any:
+    """The same batch with some of its rows alone; counts of targets shrink with it."""
+    fields = batch._asdict() if isinstance(batch, tuple) else vars(batch)
+    share = len(range(ROWS)[rows]) / ROWS
+    counted = {"scored": round(fields["scored"] * share)} if "scored" in fields else {}
+    return SimpleNamespace(**{name: value[rows] if torch.is_tensor(value) else value for name, value in fields.items()} | counted)
+
+
+def losses(model: Model, batch: Any) -> dict[str, tuple[torch.Tensor, int]]:
+    with torch.no_grad():
+        return dict(model.measure(batch).sums)
+
+
+def test_every_kind_of_model_has_a_case():
+    assert {*MODELS, SkipGram.kind} == {case.make().kind for case in CASES.values()}
+
+
+@every_case
+def test_the_objective_is_finite_and_every_parameter_has_a_gradient(case):
+    model = case.make()
+    outcome = model.measure(case.batch())
+    outcome.objective.backward()
+    assert outcome.objective.shape == () and outcome.objective.isfinite()
+    assert all(total.isfinite() and not total.requires_grad and count > 0 for total, count in outcome.sums.values())
+    without = [name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()]
+    assert without == []
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+@every_case
+def test_a_carried_state_holds_no_graph(case):
+    state = case.make().measure(case.batch()).state
+    assert not any(tensor.requires_grad for tensor in state or ())
+
+
+@every_case
+def test_saved_and_loaded_it_predicts_the_same_bits(case, tmp_path):
+    model = case.make().eval()
+    save_model(model, tmp_path, {"note": "kept"})
+    loaded = load_model(tmp_path, type(model))
+    assert not loaded.training
+    assert losses(loaded, case.batch()) == losses(model, case.batch())
+    assert json.loads((tmp_path / "lexloom.json").read_text())["note"] == "kept"
+
+
+@every_case
+def test_options_survive_json(case):
+    model = ready(case)
+    options = json.loads(json.dumps(model.options()))
+    rebuilt = type(model).build(options, model.vocabulary, model.tokenizer)
+    assert json.loads(json.dumps(rebuilt.options())) == options
+
+
+@every_case
+def test_a_row_of_a_batch_gives_what_it_gives_alone(case):
+    model, batch = ready(case), case.batch()
+    together = losses(model, batch)
+    alone = [losses(model, rows_of(batch, slice(row, row + 1))) for row in range(ROWS)]
+    neighbours = losses(model, rows_of(batch, slice(1, 3)))
+    for name, (total, count) in together.items():
+        torch.testing.assert_close(sum(one[name][0] for one in alone), total, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(alone[1][name][0] + alone[2][name][0], neighbours[name][0], rtol=1e-5, atol=1e-5)
+        assert sum(one[name][1] for one in alone) == count
+
+
+@every_case
+def test_predicting_is_without_chance_and_leaves_the_weights_alone(case):
+    model, batch = ready(case), case.batch()
+    random, before = torch.get_rng_state(), {name: tensor.clone() for name, tensor in model.weights().items()}
+    assert losses(model, batch) == losses(model, batch)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.weights().items())

@@ -1,0 +1,54 @@
+"""Tiny language models for tests: random weights, a made-up vocabulary."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from lexloom.models.language_model import LanguageModel
+from lexloom.models.language_model_config import LanguageModelConfig, LanguageModelOptions
+from lexloom.nn.embedding_config import EmbeddingConfig
+from lexloom.nn.recurrent_config import RecurrentConfig
+from lexloom.text.tokenizers import TextTokenizer, TokenizerConfig, make_tokenizer
+from lexloom.text.vocabulary import Vocabulary
+from lexloom.training.data import WindowBatch
+
+SPECIALS = {"unk": "<unk>", "eos": "<eos>"}
+
+
+def vocabulary_of(*tokens: str, unknown: int = 0) -> Vocabulary:
+    """A vocabulary of the special tokens and these, the first the most frequent."""
+    counts = [unknown, 0, *range(len(tokens), 0, -1)]
+    return Vocabulary(["<unk>", "<eos>", *tokens], np.array(counts, np.int64), SPECIALS)
+
+
+def words(number: int) -> Vocabulary:
+    return vocabulary_of(*(f"w{place}" for place in range(number)))
+
+
+def options(
+    *, model: dict[str, Any] | None = None, embedding: dict[str, Any] | None = None, recurrent: dict[str, Any] | None = None
+) -> LanguageModelOptions:
+    return LanguageModelOptions(
+        LanguageModelConfig(**(model or {})),
+        EmbeddingConfig(**(embedding or {})),
+        RecurrentConfig(**{"hidden_size": 12, **(recurrent or {})}),
+    )
+
+
+def language_model(
+    vocabulary: Vocabulary | None = None, tokenizer: TextTokenizer | None = None, *, seed: int = 0, **parts: Any
+) -> LanguageModel:
+    """An untrained model in training mode; `parts` as `options` takes them."""
+    torch.manual_seed(seed)
+    made = LanguageModel(options(**parts), vocabulary or words(20), tokenizer or make_tokenizer(TokenizerConfig()))
+    with torch.no_grad():  # predictions that differ from token to token, as those of trained models do
+        for parameter in made.parameters():
+            parameter.mul_(2)
+    return made
+
+
+def window(rows: int = 3, length: int = 8, *, size: int = 22, seed: int = 1, fresh: bool = True) -> WindowBatch:
+    """A batch in which every id below `size` may occur."""
+    ids = torch.randint(size, (rows, length + 1), generator=torch.Generator().manual_seed(seed))
+    return WindowBatch(ids[:, :-1], ids[:, 1:], fresh, rows * length)
