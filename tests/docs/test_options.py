@@ -1,4 +1,4 @@
-"""The tables of options in docs/vectors.md say what the dataclasses say."""
+"""The tables of options in the pages say what the dataclasses say."""
 
 import ast
 import dataclasses
@@ -7,15 +7,40 @@ from typing import Any
 
 import pytest
 
-from lexloom import TokenizerConfig, VectorConfig, VocabularyConfig
+from lexloom import (
+    EmbeddingConfig,
+    LanguageModelConfig,
+    LanguageTokenizerConfig,
+    LanguageVocabularyConfig,
+    RecurrentConfig,
+    SamplingConfig,
+    TokenizerConfig,
+    TrainingConfig,
+    VectorConfig,
+    VocabularyConfig,
+    WindowConfig,
+)
 from tests.docs.pages import read
 
-CONFIGS = [VectorConfig, TokenizerConfig, VocabularyConfig]
+PAGES = {
+    "docs/vectors.md": (VectorConfig, TokenizerConfig, VocabularyConfig),
+    "docs/language_models.md": (
+        LanguageModelConfig,
+        RecurrentConfig,
+        WindowConfig,
+        TrainingConfig,
+        LanguageTokenizerConfig,
+        LanguageVocabularyConfig,
+        SamplingConfig,
+    ),
+    "docs/embedding.md": (EmbeddingConfig,),
+}
+TABLES = [pytest.param(page, config, id=config.__name__) for page, configs in PAGES.items() for config in configs]
 
 
-def table(name: str) -> dict[str, str]:
-    """From option to default, as the page has them under the heading of a dataclass."""
-    section = read("docs/vectors.md").partition(f"### `{name}`")[2].partition("\n#")[0]
+def table(page: str, name: str) -> dict[str, str]:
+    """From option to default, as a page has them under the heading of a dataclass."""
+    section = read(page).partition(f"## `{name}`")[2].partition("\n#")[0]
     return dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
 
 
@@ -31,12 +56,12 @@ def same(cell: str, default: Any) -> bool:
     return cell == written(default)
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_every_option_is_there_in_order(config):
-    assert list(table(config.__name__)) == [field.name for field in dataclasses.fields(config)]
+@pytest.mark.parametrize(("page", "config"), TABLES)
+def test_every_option_is_there_in_order(page, config):
+    assert list(table(page, config.__name__)) == [field.name for field in dataclasses.fields(config)]
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_the_defaults_are_right(config):
-    cells = table(config.__name__)
+@pytest.mark.parametrize(("page", "config"), TABLES)
+def test_the_defaults_are_right(page, config):
+    cells = table(page, config.__name__)
     assert [field.name for field in dataclasses.fields(config) if not same(cells[field.name], field.default)] == []

@@ -218,6 +218,8 @@ def info(folder: Annotated[str, Positional], /, *, json: Annotated[bool, Paramet
     description = describe_model(Path(folder)) | {"vocabulary": len(model.vocabulary)}
     if json:
         show_json(description)
-    else:  # without what was asked for where `options` says what came of it
-        asked = {part: values for part, values in description["training"].items() if part not in description["options"]}
-        show_description(description | {"training": asked})
+    else:  # without what was asked for where `options` says what came of it, and of the rows that moved most their words alone
+        description["training"] = {part: values for part, values in description["training"].items() if part not in description["options"]}
+        if "movement" in description:
+            description["movement"]["most"] = " ".join(moved["word"] for moved in description["movement"]["most"])
+        show_description(description)

@@ -106,7 +106,7 @@ def show_finished(folder: Path) -> None:
         moved = facts["movement"]
         _say(
             f"vectors: moved {moved['mean_distance']:.3f} on average, cosine to the start {moved['mean_cosine']:.3f}, "
-            f"{moved['unmoved']:,} never moved; most: {', '.join(item['word'] for item in moved['most'][:8])}"
+            f"{moved['unmoved']:,} never moved; most: {' '.join(item['word'] for item in moved['most'][:8])}"
         )
     _say(f"saved a model of {facts['parameters']:,} parameters in {folder}")
 
