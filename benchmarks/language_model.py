@@ -23,6 +23,7 @@ RECIPES = ROOT / "recipes/language_model"
 PROMPT = "time traveller"
 CLIPPING_EPOCHS, CLIPPING_SEEDS = 200, 5
 VECTOR_DIM = 300
+_RANDOM_STD = 0.1 / 3**0.5  # of the recipe's random rows, uniform between -0.1 and 0.1
 
 RNN = Loop("character", "rnn", 512, learning_rate=1.0, clip=1.0, batch_size=32, bptt=35, embedding="one-hot", epochs=4)
 CHARACTERS = replace(RNN, cell="lstm", hidden_size=256, embedding="lookup")
@@ -120,10 +121,11 @@ def ptb_vectors(setting: Setting) -> Section:
     shutil.rmtree(vectors, ignore_errors=True)
     training = ("--dim", dim, "--epochs", 1 if setting.quick else 5, "--tokenizer", "whitespace", "--threads", setting.threads)
     section.runs.append(run_lexloom("vectors", "train", setting.treebank_like(), "--out", vectors, *training))
+    stretched = ("--vectors", vectors, "--vectors-std", _RANDOM_STD)
     arms: dict[str, Sequence[object]] = {
         "random": (),
-        "pre-trained, frozen": ("--vectors", vectors, "--freeze"),
-        "pre-trained, fine-tuned": ("--vectors", vectors),
+        "pre-trained, frozen": (*stretched, "--freeze"),
+        "pre-trained, fine-tuned": stretched,
     }
     same = ("--softmax", "full", "--embedding-dim", dim, "--max-minutes", minutes)
     runs = {arm: _recipe(setting, section, "penn-treebank.toml", *same, *options, out="lm-arm") for arm, options in arms.items()}

@@ -32,7 +32,7 @@ def language_models() -> dict[str, Case]:
     cells = itertools.product(("rnn", "gru", "lstm"), ("torch", "scratch"))
     cases = {}
     for (cell, implementation), softmax, embedding in itertools.product(cells, softmaxes, embeddings):
-        if softmax == "tied" and embedding in ("one-hot", "max-norm"):
+        if (softmax == "tied") != (embedding in ("lookup", "narrow")) and embedding != "lookup":
             continue
         parts = {
             "model": softmaxes[softmax],

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from tests.cli.conftest import run
+
+__all__ = ["one_thread", "run"]
 
 
 @pytest.fixture(scope="session", autouse=True)

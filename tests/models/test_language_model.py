@@ -176,6 +176,18 @@ def test_each_dropout_is_at_work_in_training(parts):
     assert model.measure(window()).objective != model.measure(window()).objective
 
 
+def test_clusters_without_a_target_have_a_gradient_of_zero():
+    """Processes that train together wait for a gradient of every parameter."""
+    model = language_model(model={"softmax": "adaptive", "cutoffs": (4, 14), "div_value": 2.0})
+    batch = window()
+    frequent = batch._replace(targets=batch.targets % 4)
+    outcome = model.measure(frequent)
+    outcome.objective.backward()
+    torch.testing.assert_close(outcome.objective, step_losses(model, frequent).mean())
+    tails = list(model.output._softmax.tail.parameters())
+    assert tails and all(parameter.grad is not None and not parameter.grad.any() for parameter in tails)
+
+
 @pytest.mark.parametrize(("size", "cutoffs"), [(3, (1,)), (5, (1, 3)), (10, (2, 6)), (10_000, (2000, 6000))])
 def test_clusters_begin_at_a_fifth_and_three_fifths(size, cutoffs):
     made = language_model(words(size - 2), model={"softmax": "adaptive"}, recurrent={"hidden_size": 16})

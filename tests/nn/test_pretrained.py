@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from lexloom.errors import ConfigError, FormatError, InputError
+from lexloom.nn.embedding import EmbeddingConfig, make_embedding
 from lexloom.nn.pretrained import Coverage, coverage, load_matching, match
 from lexloom.text.tokenizers import TokenizerConfig, make_tokenizer
 from lexloom.text.vocabulary import Vocabulary
@@ -231,3 +232,15 @@ def test_coverage_is_plain_json():
         "known_tokens": 8,
         "warning": None,
     }
+
+
+@pytest.mark.parametrize("missing", ["random", "mean", "zero"])
+def test_vectors_std_stretches_the_vectors_and_what_is_like_them(tmp_path, missing):
+    matrix = np.random.default_rng(0).normal(0, 0.2, (50, 8)).astype(np.float32)
+    tokens = [f"w{number}" for number in range(50)]
+    save_vectors(Vectors(tokens, matrix), tmp_path / "vectors")
+    words = Vocabulary(["<unk>", *tokens, "absent"], np.ones(52), {"unk": "<unk>"})
+    config = EmbeddingConfig(vectors=str(tmp_path / "vectors"), vectors_std=1.5, missing=missing)
+    layer, _ = make_embedding(config, words, embedding_dim=3, generator=torch.Generator().manual_seed(0))
+    rows = layer.matrix.detach().numpy()[1:51]
+    np.testing.assert_allclose(rows, matrix * 1.5 / matrix.std(), rtol=1e-4)

@@ -11,6 +11,11 @@ from lexloom.text.batches import IGNORE
 V, D = 37, 8
 
 
+@pytest.fixture(autouse=True)
+def _not_too_small_to_be_chunked(monkeypatch):
+    monkeypatch.setattr("lexloom.nn.softmax._SMALL", 0)
+
+
 def inputs(rows: int, dtype: torch.dtype = torch.float64):
     random = torch.Generator().manual_seed(rows)
     hidden, weight, bias = (torch.randn(*shape, generator=random, dtype=dtype, requires_grad=True) for shape in ((rows, D), (V, D), (V,)))
@@ -116,3 +121,14 @@ def test_tied_weights_are_the_given_matrix(dim):
     assert matrix.grad is not None
     assert matrix.grad.abs().sum(1).min() > 0
     assert sum(p.numel() for p in softmax.parameters()) == V + (0 if dim == D else D * dim)
+
+
+def test_few_logits_cost_the_same(monkeypatch):
+    hidden, weight, bias, targets = inputs(7)
+    targets[2] = IGNORE
+    chunked = linear_cross_entropy(hidden, weight, bias, targets)
+    monkeypatch.setattr("lexloom.nn.softmax._SMALL", 1 << 18)
+    few = linear_cross_entropy(hidden, weight, bias, targets)
+    assert few.item() == pytest.approx(chunked.item())
+    for one, other in zip(*(torch.autograd.grad(loss, (hidden, weight, bias)) for loss in (few, chunked)), strict=True):
+        torch.testing.assert_close(one, other)

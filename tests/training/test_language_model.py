@@ -265,6 +265,13 @@ def test_every_shape_learns_and_comes_back_from_its_folder(tmp_path, parts):
     assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in loaded.state_dict().items())
 
 
+@pytest.mark.parametrize("softmax", [{}, {"softmax": "tied"}, {"softmax": "adaptive", "cutoffs": (3, 9), "div_value": 2.0}], ids=str)
+def test_mixed_precision_learns_nearly_the_same(softmax):
+    losses = [facts_of(chosen=options(model=softmax), precision=precision)[1][-1]["valid_loss"] for precision in ("32", "bf16-mixed")]
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
+    assert losses[0] != losses[1]
+
+
 def test_rows_are_as_short_as_they_may_be():
     model = train(chosen=options(embedding={"max_norm": 0.5}))
     assert model.embedding_matrix().norm(dim=1).max() <= 0.5 + 1e-5

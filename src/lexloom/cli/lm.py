@@ -122,7 +122,7 @@ def evaluate(
 
     corpus = open_corpus(file, field=field)
     with processor(threads):
-        model = load_model(Path(folder), LanguageModel)
+        model = load_model(folder, LanguageModel)
         score = evaluate_language_model(model, corpus, batch_size=batch_size)
     for problem in corpus.report.warnings():
         warn(problem)
@@ -162,7 +162,7 @@ def generate(
     if prompt == "-":
         prompt = sys.stdin.read().removesuffix("\n")
     with processor(1):
-        model = load_model(Path(folder), LanguageModel)
+        model = load_model(folder, LanguageModel)
         parts = write_text_from(model, prompt, sampling, length=length, stop=stop, unknown=unknown)
         first = next(parts, "")  # before anything is printed: the prompt may be refused
         print(prompt + first, end="", flush=True)  # noqa: T201
@@ -196,7 +196,7 @@ def next_token(
     from lexloom.training.processor import processor
 
     with processor(1):
-        found = next_tokens(load_model(Path(folder), LanguageModel), prompt, k, unknown=unknown)
+        found = next_tokens(load_model(folder, LanguageModel), prompt, k, unknown=unknown)
     if json:
         show_json({"prompt": prompt, "next": [token._asdict() for token in found]})
     else:
@@ -214,8 +214,8 @@ def info(folder: Annotated[str, Positional], /, *, json: Annotated[bool, Paramet
     from lexloom.models.base import describe_model, load_model
     from lexloom.models.language_model import LanguageModel
 
-    model = load_model(Path(folder), LanguageModel)
-    description = describe_model(Path(folder)) | {"vocabulary": len(model.vocabulary)}
+    model = load_model(folder, LanguageModel)
+    description = describe_model(folder) | {"vocabulary": len(model.vocabulary)}
     if json:
         show_json(description)
     else:  # without what was asked for where `options` says what came of it, and of the rows that moved most their words alone

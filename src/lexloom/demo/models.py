@@ -4,12 +4,10 @@ import contextlib
 import importlib.util
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from lexloom.demo.progress import progress_bar
 from lexloom.text.readers import Corpus, CorpusReport
@@ -95,6 +93,8 @@ def compare_embeddings(console: "Console", lines: Sequence[str], vectors: "Vecto
     Returns:
         How the models did: the one with random rows, the one with the vectors.
     """
+    from lexloom.vectors.formats import save_vectors
+
     if missing := missing_libraries():
         console.print(
             f"\n[bold]Language model[/]: left out, since {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
@@ -114,8 +114,9 @@ def compare_embeddings(console: "Console", lines: Sequence[str], vectors: "Vecto
     arms: list[Arm] = []
     models: list[LanguageModel] = []
     with tempfile.TemporaryDirectory(prefix="lexloom-") as temporary:
-        stretched = _stretch(vectors, Path(temporary) / "vectors")
-        for begins_with, start, name in (("random rows", None, "model-random"), ("the vectors", stretched, "model-vectors")):
+        saved = Path(temporary) / "vectors"
+        save_vectors(vectors, saved)
+        for begins_with, start, name in (("random rows", None, "model-random"), ("the vectors", saved, "model-vectors")):
             model, records = _train(
                 console, f"training from {begins_with}", lines, vectors.dim, epochs, _LONGEST, start=start, out=folder / name
             )
@@ -199,7 +200,9 @@ def _train(
     from lexloom.training.config import TrainingConfig
     from lexloom.training.language_model import train_language_model
 
-    embedding = EmbeddingConfig(embedding_dim=dim, vectors=None if start is None else fspath(start))
+    embedding = EmbeddingConfig(embedding_dim=dim)
+    if start is not None:
+        embedding = replace(embedding, vectors=fspath(start), vectors_std=1.0)  # both arms begin at the same scale
     records: list[dict[str, Any]] = []
     with progress_bar(console) as progress:
         task = progress.add_task(what, total=1.0)
@@ -218,13 +221,3 @@ def _train(
             reporter=Reporter(prepared=prepared, working=lambda now: progress.update(task, completed=now.done), epoch=records.append),
         )
     return model, records
-
-
-def _stretch(vectors: "Vectors", path: Path) -> Path:
-    """Save vectors whose numbers have a standard deviation of 1, as random rows have: both arms begin at the same scale."""
-    from lexloom.vectors.formats import save_vectors
-    from lexloom.vectors.table import Vectors
-
-    size = float(vectors.matrix.std()) or 1.0
-    save_vectors(Vectors(vectors.tokens, np.asarray(vectors.matrix) / size, vectors.counts), path)
-    return path

@@ -1,6 +1,7 @@
 """What every model over text gives to training, and how it is kept: one page, and no more."""
 
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -104,12 +105,13 @@ def save_model(model: Model, folder: Path, facts: Mapping[str, Any]) -> None:
     write_json(folder / RESULT, {**head, **facts})
 
 
-def describe_model(folder: Path) -> dict[str, Any]:
+def describe_model(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Read what lexloom.json says of a model.
 
     Raises:
         FormatError: there is no model, or one that this version does not read.
     """
+    folder = Path(folder)
     if (folder / RUN).exists() and not (folder / RESULT).exists():
         raise FormatError(f"{folder}: holds an unfinished training; the command that began it goes on with --resume")
     head = read_json(folder / RESULT) if folder.is_dir() else None
@@ -122,12 +124,13 @@ def describe_model(folder: Path) -> dict[str, Any]:
     return head
 
 
-def load_model(folder: Path, kind: type[M]) -> M:
+def load_model(folder: str | os.PathLike[str], kind: type[M]) -> M:
     """Load a model, ready to predict.
 
     Raises:
         FormatError: it is missing, damaged, of another kind or version; the message says where.
     """
+    folder = Path(folder)
     head = describe_model(folder)
     if head.get("kind") != kind.kind:
         raise FormatError(f"{folder}: holds a {head.get('kind')}, expected a {kind.kind}")

@@ -144,7 +144,7 @@ class LanguageModel(Model):
         """Make an untrained network for saved weights, from which the embedding has its vectors, and whose rows are short enough."""
         model, embedding = dict(options["model"]), dict(options["embedding"])
         model["cutoffs"] = None if model["cutoffs"] is None else tuple(model["cutoffs"])
-        embedding |= {"vectors": None, "freeze": False, "unfreeze_epoch": None, "max_norm": None}
+        embedding |= {"vectors": None, "vectors_std": None, "freeze": False, "unfreeze_epoch": None, "max_norm": None}
         parts = LanguageModelConfig(**model), EmbeddingConfig(**embedding), RecurrentConfig(**options["recurrent"])
         return cls(LanguageModelOptions(*parts), vocabulary, tokenizer)
 

@@ -20,6 +20,8 @@ class EmbeddingConfig:
     """Length of a row; that of the vectors where there are any, otherwise the model's choice unless given."""
     vectors: str | None = None
     """Pre-trained vectors to start from (any format), matched to the vocabulary by token."""
+    vectors_std: float | None = None
+    """Stretch the vectors until their numbers have this standard deviation (random rows have 1); left as they are unless given."""
     freeze: bool = False
     """Hold the rows that came from the vectors fixed."""
     unfreeze_epoch: int | None = None
@@ -39,7 +41,7 @@ class EmbeddingConfig:
     sparse: bool = False
     """Sparse gradients, for optimizers that take them (SGD, Adagrad, SparseAdam)."""
     word_dropout: float = 0.0
-    """Share of input tokens that become <unk> in training."""
+    """Share of input tokens that become `<unk>` in training."""
     embedding_dropout: float = 0.0
     """Share of rows left out of each training batch wherever their token occurs; the others are scaled up to make good for it."""
 
@@ -57,6 +59,10 @@ class EmbeddingConfig:
                 raise ConfigError(f"{name} is {value}: expected a whole number of at least 1")
         if not 0 <= self.initialization_scale < math.inf:
             raise ConfigError(f"initialization_scale is {self.initialization_scale}: expected a number of at least 0")
+        if self.vectors_std is not None and not 0 < self.vectors_std < math.inf:
+            raise ConfigError(f"vectors_std is {self.vectors_std}: expected a number above 0")
+        if self.vectors_std is not None and self.vectors is None:
+            raise ConfigError(f"vectors_std is {self.vectors_std} but there is nothing to stretch: give vectors, or leave vectors_std out")
         if self.freeze and self.vectors is None:
             raise ConfigError("freeze is set but there is nothing to freeze: give vectors, or leave freeze out")
         if self.unfreeze_epoch is not None and not self.freeze:

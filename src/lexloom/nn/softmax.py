@@ -1,5 +1,6 @@
 """From hidden states to a distribution over the vocabulary: full, tied and adaptive softmax, and the loss without its logits."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -13,6 +14,8 @@ from lexloom.text.batches import IGNORE
 
 _CHUNK_LOGITS = 1 << 24
 """So many logits are held at once: 32 MB in bfloat16, 64 MB in float32."""
+_SMALL = 1 << 18
+"""With fewer logits than this, torch's own operations in a row cost less than these here."""
 _RELIABLE = 1e-30
 """The smallest probability that the logarithm is taken of."""
 
@@ -92,7 +95,18 @@ class AdaptiveSoftmax(nn.Module):
         kept = targets != IGNORE
         if not bool(kept.all()):
             hidden, targets = hidden[kept], targets[kept]
-        return cast(Tensor, -self._softmax(hidden, targets).output.float().sum())
+        total = -self._softmax(hidden, targets).output.float().sum()
+        if torch.is_grad_enabled():
+            total = total + self._absent(targets)
+        return cast(Tensor, total)
+
+    def _absent(self, targets: Tensor) -> Tensor | int:
+        """Zero, from the clusters that no target is in: processes that train together expect a gradient of every parameter."""
+        bounds = itertools.pairwise(self._softmax.cutoffs)
+        tails = [
+            tail for (low, high), tail in zip(bounds, self._softmax.tail, strict=True) if not ((targets >= low) & (targets < high)).any()
+        ]
+        return sum(0 * parameter.sum() for tail in tails for parameter in tail.parameters())
 
     def log_probs(self, hidden: Tensor) -> Tensor:
         """Give the log-probabilities, (N, V), of hidden states (N, D)."""
@@ -114,6 +128,8 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, targets: 
     Returns:
         float32 (), in nats.
     """
+    if len(hidden) * len(weight) < _SMALL:
+        return functional.cross_entropy(functional.linear(hidden, weight, bias).float(), targets, ignore_index=IGNORE, reduction="sum")
     return cast(Tensor, _LinearCrossEntropy.apply(hidden, weight, bias, targets, torch.is_grad_enabled()))  # type: ignore[no-untyped-call]
 
 

@@ -116,10 +116,10 @@ def _trainer(config: TrainingConfig, folder: Path, callbacks: list[Callback]) ->
 
 
 def _strategy(config: TrainingConfig) -> str | Strategy:
-    """Several processes: buffers are the same everywhere, and a batch may leave a cluster of an adaptive softmax without a target."""
+    """Let several processes leave their buffers alone: they are the same everywhere, and fewer once rows are let go."""
     if config.strategy not in ("auto", "ddp") or config.devices * config.num_nodes == 1:
         return config.strategy
-    return DDPStrategy(broadcast_buffers=False, find_unused_parameters=True)
+    return DDPStrategy(broadcast_buffers=False)
 
 
 @contextmanager

@@ -115,10 +115,10 @@ def train_language_model(
         if is_finished(folder, described, resume=resume, overwrite=overwrite, free=_FREE, starting_from=starting_from):
             return _finished(folder)
         source = open_source(corpus)
+        for text in (source, plan.valid, plan.test):
+            if isinstance(text, Corpus):
+                text.fingerprint()  # a missing file is told of before anything is removed or encoded
         if overwrite:
-            for text in (source, plan.valid, plan.test):
-                if isinstance(text, Corpus):
-                    text.fingerprint()  # a missing file is told of before anything is removed
             clear(folder, _RESULT)
             mark(folder, described)
         encoded = _encode(source, plan, folder / STORE if store is None else Path(store), reporter, resume=resume)
@@ -150,7 +150,10 @@ class _Plan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tokenizer", tokenizer_for(self.options.model.level, self.tokenizer))
-        rows_of(0, self.training.devices * self.training.num_nodes, self.windows.batch_size)  # which refuses what cannot be shared out
+        processes = self.training.devices * self.training.num_nodes
+        rows_of(0, processes, self.windows.batch_size)  # which refuses what cannot be shared out
+        if processes > 1 and self.options.embedding.sparse:
+            raise ConfigError("sparse gradients do not go from process to process; leave out --sparse, or train in one process")
         if self.training.optimizer == "asgd" and self.options.embedding.unfreeze_epoch is not None:
             raise ConfigError("asgd averages all rows from one epoch on, and unfreeze_epoch would let some in later; leave out one of them")
         if self.valid == "none":

@@ -1,0 +1,113 @@
+"""What only processes of their own can show: a kill at any moment, Ctrl-C, and two that train together."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexloom.cli import main
+from lexloom.models.language_model import LanguageModel
+from lexloom.vectors.formats import write_folder
+from lexloom.vectors.table import Vectors
+
+WORDS = ["the", "cat", "dog", "sat", "ran", "on", "a", "mat", "by", "red", "old", "man", "with", "hat"]
+SMALL = ["--hidden-size", "12", "--batch-size", "4", "--threads", "1", "--accelerator", "cpu", "--checkpoint-seconds", "0"]
+TIMES = ("seconds", "minutes", "tokens_per_second")
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory) -> Path:
+    draw = random.Random(1)
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text("".join(" ".join(draw.choices(WORDS, k=draw.randint(3, 9))) + "\n" for _ in range(60)))
+    return path
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "lexloom", "lm", "train", *map(str, arguments)]
+
+
+def train_here(*arguments: object) -> int:
+    """Train in this process; returns the exit status."""
+    with pytest.raises(SystemExit) as end:
+        main(["lm", "train", *map(str, arguments)])
+    return int(end.value.code or 0)
+
+
+def log(folder: Path) -> list[dict[str, float]]:
+    path = folder / "training.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [{name: value for name, value in record.items() if name not in TIMES} for record in records]
+
+
+def wait_for(folder: Path, epoch: int, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 120
+    while not (len(log(folder)) >= epoch and (folder / "checkpoint.ckpt").exists()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_killed_and_an_interrupted_training_go_on_as_if_nothing_had_happened(text, tmp_path, capfd, monkeypatch):
+    rest = ["--epochs", 20, "--bptt", 8, "--schedule", "one-cycle", *SMALL, "--dropout", 0.2, "--word-dropout", 0.1, "--weight-drop", 0.1]
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    process = subprocess.Popen(command(text, "--out", broken, *rest), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(broken, 2, process)
+    finally:
+        process.kill()
+    process.communicate()
+    killed_after = len(log(broken))
+    assert 2 <= killed_after < 20
+
+    with monkeypatch.context() as patch:
+        measure = LanguageModel.measure
+
+        def interrupted(model, batch, state=None):
+            if len(log(broken)) == killed_after + 2:
+                signal.raise_signal(signal.SIGINT)  # what Ctrl-C is
+            return measure(model, batch, state)
+
+        patch.setattr(LanguageModel, "measure", interrupted)
+        assert train_here(text, "--out", broken, *rest, "--resume") == 130
+    told, complaint = capfd.readouterr()
+    line = f"interrupted after {killed_after + 2} whole epochs: its checkpoint is kept; the same command with --resume goes on"
+    assert complaint == f"lexloom: error: {line}\n"
+    assert told.startswith("reused text: ")
+    assert "epoch 1 " not in told  # what was done is not done again
+
+    assert train_here(text, "--out", broken, *rest, "--resume") == 0
+    assert train_here(text, "--out", whole, *rest) == 0
+    assert log(broken) == log(whole)
+    for name in ("model.safetensors", "vocabulary.json", "tokenizer.json"):
+        assert (broken / name).read_bytes() == (whole / name).read_bytes()
+    assert sorted(path.name for path in broken.iterdir()) == sorted(path.name for path in whole.iterdir())
+
+
+def test_two_processes_learn_what_one_does(text, tmp_path, capfd):
+    """With an adaptive softmax whose rare words are in few windows, and vectors that are let go on the way."""
+    write_folder(
+        Vectors(WORDS[:9], np.random.default_rng(1).normal(size=(9, 12)).astype(np.float32), np.arange(9, 0, -1)), tmp_path / "vectors"
+    )
+    rest: list[object] = [*SMALL, "--epochs", 3, "--bptt", 2, "--softmax", "adaptive", "--cutoffs", 5, "--cutoffs", 15, "--div-value", 2]
+    rest += ["--vectors", tmp_path / "vectors", "--freeze", "--unfreeze-epoch", 3, "--max-minutes", 30]
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    both = ["--devices", 2, "--strategy", "ddp", "--store", tmp_path / "store"]
+    done = subprocess.run(command(text, "--out", together, *rest, *both), capture_output=True, text=True, timeout=200, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert train_here(text, "--out", alone, *rest, "--store", tmp_path / "store") == 0
+    one, other = log(alone), log(together)
+    for name in ("train_loss", "valid_loss", "bits_per_character", "learning_rate", "tokens"):
+        assert [record[name] for record in other] == pytest.approx([record[name] for record in one], rel=1e-5)
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()[1:]] == [
+        line.split("  ")[0].replace(str(alone), str(together)) for line in capfd.readouterr().out.splitlines()[1:]
+    ]
+    assert sorted(path.name for path in together.iterdir()) == sorted(path.name for path in alone.iterdir())
+    facts = [json.loads((folder / "lexloom.json").read_text()) for folder in (alone, together)]
+    assert facts[1]["movement"]["mean_distance"] == pytest.approx(facts[0]["movement"]["mean_distance"], rel=1e-3)
