@@ -29,11 +29,9 @@ def language_models() -> dict[str, Case]:
     """Cells x implementations x softmaxes x embeddings, as far as they go together; and all that regularises at once."""
     embeddings = {"lookup": {}, "one-hot": {"embedding": "one-hot"}, "narrow": {"embedding_dim": 7}, "max-norm": {"max_norm": 1.5}}
     softmaxes = {"full": {}, "tied": {"softmax": "tied"}, "adaptive": {"softmax": "adaptive", "cutoffs": (4, 14), "div_value": 2.0}}
-    cells = itertools.product(("rnn", "gru", "lstm"), ("torch", "scratch"))
+    ends = [*itertools.product(("full", "adaptive"), ("lookup", "one-hot", "max-norm")), ("tied", "lookup"), ("tied", "narrow")]
     cases = {}
-    for (cell, implementation), softmax, embedding in itertools.product(cells, softmaxes, embeddings):
-        if (softmax == "tied") != (embedding in ("lookup", "narrow")) and embedding != "lookup":
-            continue
+    for cell, implementation, (softmax, embedding) in itertools.product(("rnn", "gru", "lstm"), ("torch", "scratch"), ends):
         parts = {
             "model": softmaxes[softmax],
             "embedding": embeddings[embedding],

@@ -69,15 +69,6 @@ def test_a_slow_machine_is_cut_short(console, lines, vectors, tmp_path, quick, m
     assert all(arm.seconds < 5 for arm in arms)
 
 
-def test_vectors_are_stretched_to_the_size_of_random_rows(vectors, tmp_path):
-    from lexloom import load_vectors
-
-    stretched = load_vectors(str(models._stretch(vectors, tmp_path / "stretched")))
-    assert stretched.matrix.std() == pytest.approx(1, rel=1e-5)
-    cosines = (stretched.matrix * vectors.matrix).sum(1) / (stretched.norms * vectors.norms)
-    assert cosines == pytest.approx(np.ones(16), abs=1e-5)
-
-
 @pytest.mark.parametrize(
     ("missing", "said"),
     [(["torch", "lightning"], "torch and lightning are not installed"), (["lightning"], "lightning is not installed")],

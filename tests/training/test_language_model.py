@@ -1,10 +1,12 @@
 """Training a language model, as a program does it: from a text to a folder."""
 
 import dataclasses
+import itertools
 import json
 import math
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -507,3 +509,20 @@ def test_an_encoded_text_serves_again(tmp_path):
     reused = [facts_of(text, epochs=1, store=tmp_path / "store", keep=tmp_path / name)[0]["reused"] for name in ("one", "two")]
     assert reused == [False, True]
     assert not (tmp_path / "one" / "store").exists()
+
+
+# ---- several processes: see test_processes.py too --------------------------------------------------------------------------------------
+
+
+def test_a_later_process_has_nothing_to_do_where_all_is_finished(finished, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert not train(keep=finished, resume=True).training
+
+
+def test_a_later_process_says_so_when_the_first_never_comes(tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    seconds = itertools.count(step=60)
+    clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda _seconds: None)
+    monkeypatch.setattr("lexloom.training.language_model.time", clock)
+    with pytest.raises(InputError, match="the first process has not encoded the text in 30 minutes; do all processes see this folder"):
+        train(keep=tmp_path / "out")

@@ -43,19 +43,20 @@ def fit(
         config: resolved.
         train: the windows to train on, for each process.
         valid: the windows to validate on after each epoch.
-        folder: where log, best weights and checkpoint go.
-        keep: whether best weights and checkpoints are written.
+        folder: where log and checkpoint go.
+        keep: whether checkpoints are written.
         reporter: told what happens.
         score: what else to record of an epoch.
         callbacks: more to do on the way.
 
     Returns:
-        What the training left: its history, and the best weights where it validated.
+        What the training left: its history, and the weights to keep where they are not the last ones.
 
     Raises:
         InterruptedRun: Ctrl-C.
         DivergedRun: the loss is no number any more.
         ConfigError: Lightning cannot train as the options say.
+        FormatError: the checkpoint is damaged.
     """
     conductor = Conductor(config, folder, reporter, score, keep=keep)
     task = Task(model, config, train, valid)

@@ -26,7 +26,7 @@ from lexloom.models.language_model_config import (
 from lexloom.models.scoring import evaluate_language_model
 from lexloom.nn.movement import movement
 from lexloom.report.curves import plot_curves
-from lexloom.run_folder import RUN, STORE, TORCH_CHECKPOINT, clear, is_finished, mark, refuse_other_text, run_folder
+from lexloom.run_folder import RESULT, RUN, STORE, TORCH_CHECKPOINT, clear, is_finished, mark, refuse_other_text, run_folder
 from lexloom.text.batches import RandomWindows, ScoredWindows, SequentialWindows, Windows, rows_of
 from lexloom.text.readers import Corpus, iterable_corpus, open_corpus
 from lexloom.text.store import TokenStore, open_or_build_store
@@ -106,7 +106,7 @@ def train_language_model(
     )
     reporter = reporter or Reporter()
     if not is_first_process():
-        return _join(plan, open_source(corpus), Path(out or ""), store)
+        return _join(plan, open_source(corpus), Path(out or ""), store, resume=resume)
     if out is None and plan.training.devices * plan.training.num_nodes > 1:
         raise ConfigError("several processes need a folder that all of them see; give --out")
     with run_folder(out) as folder, processor(threads_of(plan.training)):
@@ -326,8 +326,10 @@ def _finished(folder: Path) -> LanguageModel:
 # ---- several processes --------------------------------------------------------------------------------------------------------------
 
 
-def _join(plan: _Plan, source: Corpus, folder: Path, store: str | os.PathLike[str] | None) -> LanguageModel:
+def _join(plan: _Plan, source: Corpus, folder: Path, store: str | os.PathLike[str] | None, *, resume: bool) -> LanguageModel:
     """Train along in silence, once the first process has encoded the text."""
+    if resume and (folder / RESULT).exists():
+        return load_model(folder, LanguageModel)
     with processor(threads_of(plan.training)):
         path = folder / STORE if store is None else Path(store)
         _await_store(plan, source, folder, path)
