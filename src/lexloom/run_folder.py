@@ -127,8 +127,14 @@ def refuse_other_text(folder: Path, text: Mapping[str, str]) -> None:
 
 
 def write_log(folder: Path, history: Iterable[Mapping[str, Any]]) -> None:
-    """Write training.jsonl, a line an epoch; whole each time, so that it never disagrees with the checkpoint for long."""
+    """Write training.jsonl whole, a line an epoch, as the checkpoint knows them."""
     write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in history))
+
+
+def append_log(folder: Path, record: Mapping[str, Any]) -> None:
+    """Add a line to training.jsonl: epochs may be many and short. After a resume `write_log` comes first."""
+    with (folder / LOG).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
 
 
 def _refuse_differences(folder: Path, options: Mapping[str, Mapping[str, Any]], free: frozenset[str]) -> None:

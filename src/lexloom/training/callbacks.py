@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lexloom.errors import DivergedRun
-from lexloom.run_folder import TORCH_CHECKPOINT, write_log
+from lexloom.run_folder import TORCH_CHECKPOINT, append_log, write_log
 from lexloom.training.config import TrainingConfig
 from lexloom.training.optim import averaged, begin_averaging, is_averaging, schedule_factor, set_highest_rates, set_rate
 from lexloom.training.processor import threads_of
@@ -126,6 +126,8 @@ class Conductor(Callback):
         """Set what a checkpoint or Lightning's own start has set otherwise."""
         self._started = time.monotonic()
         trainer.should_stop = self.history.finished
+        if trainer.is_global_zero:
+            write_log(self._folder, self.history.records)
         set_highest_rates(trainer.optimizers[0], self._config)
         torch.set_num_threads(threads_of(self._config))
 
@@ -193,7 +195,7 @@ class Conductor(Callback):
         for logger in trainer.loggers:
             logger.log_metrics({name: value for name, value in record.items() if value is not None}, step=record["epoch"])
         if trainer.is_global_zero:
-            write_log(self._folder, history.records)
+            append_log(self._folder, record)
             self._reporter.epoch(record)
         history.finished = trainer.should_stop or record["epoch"] == config.epochs
         due = time.monotonic() - self._saved >= config.checkpoint_seconds
