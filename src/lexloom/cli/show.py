@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
     from lexloom.text.readers import Corpus
     from lexloom.vectors.evaluate.compare import Comparison
@@ -58,17 +59,22 @@ def left_out(report: Mapping[str, Mapping[str, int]]) -> str:
     return "".join(f", {numbers['types']:,} {_LEFT_OUT[reason]}" for reason, numbers in report.items() if numbers["types"])
 
 
+def training_bar(*, shown: bool = True) -> "Progress":
+    """Make the bar of a training on standard error, which leaves no trace; none where that is no terminal, or it is not to be `shown`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not (shown and sys.stderr.isatty()))
+
+
 @contextmanager
 def training_progress(corpus: "Corpus | None" = None) -> "Iterator[Reporter]":
     """Show a training: a bar on standard error where that is a terminal, a line an epoch on standard output, and the problems that
     reading `corpus` met as warnings."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     from lexloom.vectors.train import Reporter
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with training_bar() as bar:
         line = bar.add_task("reading", total=None, status="")
 
         def encoding(size: int) -> None:

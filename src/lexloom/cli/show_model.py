@@ -1,16 +1,12 @@
 """What the command line shows of a model's training."""
 
 import math
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-from lexloom.cli.show import left_out, warn
+from lexloom.cli.show import left_out, training_bar, warn
 from lexloom.models.base import describe_model
 from lexloom.text.readers import Corpus
 from lexloom.training.callbacks import Reporter, Working
@@ -21,9 +17,7 @@ from lexloom.training.processor import is_first_process
 @contextmanager
 def model_progress(corpus: Corpus, training: TrainingConfig) -> Iterator[Reporter]:
     """Show a training: a bar on standard error where that is a terminal, and a line an epoch on standard output."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeElapsedColumn())
-    shown = sys.stderr.isatty() and is_first_process()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
+    with training_bar(shown=is_first_process()) as bar:
         line = bar.add_task("reading", total=None, status="")
         per_character = 1.0  # characters for each token
 

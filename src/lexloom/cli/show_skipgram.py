@@ -1,14 +1,10 @@
 """What the command line shows of vectors that PyTorch trains: as `training_progress` does for the kernels."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-from lexloom.cli.show import left_out, warn
+from lexloom.cli.show import left_out, training_bar, warn
 from lexloom.text.readers import Corpus
 from lexloom.training.callbacks import Reporter, Working
 
@@ -17,8 +13,7 @@ from lexloom.training.callbacks import Reporter, Working
 def skipgram_progress(corpus: Corpus, epochs: int) -> Iterator[Reporter]:
     """Show a training: a bar on standard error where that is a terminal, a line an epoch on standard output, and the problems that
     reading `corpus` met as warnings."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with training_bar() as bar:
         line = bar.add_task("reading", total=None, status="")
 
         def encoding(size: int) -> None:
