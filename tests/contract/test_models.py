@@ -28,8 +28,18 @@ class Case(NamedTuple):
 def language_models() -> dict[str, Case]:
     """Cells x implementations x softmaxes x embeddings, as far as they go together; and all that regularises at once."""
     embeddings = {"lookup": {}, "one-hot": {"embedding": "one-hot"}, "narrow": {"embedding_dim": 7}, "max-norm": {"max_norm": 1.5}}
-    softmaxes = {"full": {}, "tied": {"softmax": "tied"}, "adaptive": {"softmax": "adaptive", "cutoffs": (4, 14), "div_value": 2.0}}
-    ends = [*itertools.product(("full", "adaptive"), ("lookup", "one-hot", "max-norm")), ("tied", "lookup"), ("tied", "narrow")]
+    softmaxes = {
+        "full": {},
+        "tied": {"softmax": "tied"},
+        "sampled": {"num_sampled": 6},
+        "adaptive": {"softmax": "adaptive", "cutoffs": (4, 14), "div_value": 2.0},
+    }
+    ends = [
+        *itertools.product(("full", "adaptive"), ("lookup", "one-hot", "max-norm")),
+        ("tied", "lookup"),
+        ("tied", "narrow"),
+        ("sampled", "lookup"),
+    ]
     cases = {}
     for cell, implementation, (softmax, embedding) in itertools.product(("rnn", "gru", "lstm"), ("torch", "scratch"), ends):
         parts = {

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from lexloom.errors import ConfigError
-from lexloom.nn.softmax import AdaptiveSoftmax, FullSoftmax, linear_cross_entropy
+from lexloom.nn.softmax import AdaptiveSoftmax, FullSoftmax, draw_candidates, linear_cross_entropy
 from lexloom.text.batches import IGNORE
 
 V, D = 37, 8
@@ -132,3 +132,67 @@ def test_few_logits_cost_the_same(monkeypatch):
     assert few.item() == pytest.approx(chunked.item())
     for one, other in zip(*(torch.autograd.grad(loss, (hidden, weight, bias)) for loss in (few, chunked)), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_candidates_are_the_frequent_tokens_the_targets_and_drawn_ones():
+    targets = torch.tensor([0, 30, IGNORE, 9, 30])
+    ids, offset, places = draw_candidates(targets, V, 8)
+    assert ids[:6].tolist() == [0, 1, 2, 3, 9, 30]
+    assert len(ids) == 10 == len(set(ids.tolist()))
+    assert not offset[:6].any()
+    assert offset[6:].tolist() == pytest.approx([math.log((V - 6) / 4)] * 4)
+    assert ids[places[targets != IGNORE]].tolist() == [0, 30, 9, 30]
+    assert places[2] == IGNORE
+
+
+def test_where_few_tokens_remain_all_are_candidates():
+    targets = torch.arange(V - 2)
+    ids, offset, places = draw_candidates(targets, V, 8)
+    assert sorted(ids.tolist()) == list(range(V))
+    assert not offset.any()
+    assert ids[places].tolist() == targets.tolist()
+    ids, offset, places = draw_candidates(torch.arange(V), V, 8)
+    assert ids.tolist() == places.tolist() == list(range(V))
+    assert not offset.any()
+
+
+def test_the_sum_over_candidates_is_that_over_all_tokens_on_average():
+    random = torch.Generator().manual_seed(1)
+    logits, targets = torch.randn(3, V, generator=random, dtype=torch.float64), torch.tensor([2, 20, 33])
+    torch.manual_seed(1)
+    sums = []
+    for _ in range(4000):
+        ids, offset, _ = draw_candidates(targets, V, 12)
+        sums.append((logits[:, ids] + offset).exp().sum(1))
+    error = torch.stack(sums).std(0) / len(sums) ** 0.5
+    assert ((torch.stack(sums).mean(0) - logits.exp().sum(1)).abs() < 4 * error).all()
+    assert (error > 0).all()
+
+
+def test_a_sampled_softmax_is_close_in_training_and_exact_in_evaluation():
+    torch.manual_seed(1)
+    whole, hidden, targets = FullSoftmax(D, 2000), torch.randn(400, D), torch.randint(2000, (400,))
+    sampled = FullSoftmax(D, 2000, num_sampled=600)
+    sampled.load_state_dict(whole.state_dict())
+    expected = whole.loss(hidden, targets)
+    assert sampled.loss(hidden, targets).item() != expected.item()
+    assert sampled.loss(hidden, targets).item() == pytest.approx(expected.item(), rel=0.01)
+    torch.testing.assert_close(sampled.log_probs(hidden), whole.log_probs(hidden))
+    assert sampled.eval().loss(hidden, targets).item() == expected.item()
+
+
+def test_every_candidate_of_a_sampled_softmax_gets_a_gradient_and_no_other_token_does():
+    torch.manual_seed(1)
+    layer = FullSoftmax(D, V, num_sampled=8)
+    layer.loss(torch.randn(3, D), torch.tensor([1, 20, 1])).backward()
+    moved = layer.weight.grad.abs().sum(1) > 0
+    assert moved.sum() == 4 + 1 + 4
+    assert moved[[0, 1, 2, 3, 20]].all()
+    assert moved.tolist() == (layer.bias.grad != 0).tolist()
+
+
+def test_sampling_no_fewer_tokens_than_there_are_changes_nothing():
+    torch.manual_seed(1)
+    layer, hidden, targets = FullSoftmax(D, V, num_sampled=V), torch.randn(3, D), torch.tensor([1, 20, 1])
+    loss = layer.loss(hidden, targets).item()
+    assert loss == layer.eval().loss(hidden, targets).item()

@@ -61,7 +61,7 @@ class LanguageModel(Model):
         if config.softmax == "adaptive":
             self.output = AdaptiveSoftmax(hidden, size, config.cutoffs or _cutoffs(size), config.div_value)
         else:
-            self.output = FullSoftmax(hidden, size, self.embedding_matrix if config.softmax == "tied" else None)
+            self.output = FullSoftmax(hidden, size, self.embedding_matrix if config.softmax == "tied" else None, config.num_sampled)
         embedding = dataclasses.replace(options.embedding, embedding_dim=self.embedding.embedding_dim)
         self.config = dataclasses.replace(options, embedding=embedding, recurrent=recurrent)
 

@@ -37,6 +37,9 @@ class LanguageModelConfig:
     """The same before the softmax alone; dropout unless given."""
     softmax: Literal["full", "tied", "adaptive"] = "full"
     """full; tied: the embedding's matrix serves as the weights; adaptive: rare tokens in clusters, fast for large vocabularies."""
+    num_sampled: int | None = None
+    """In training, take the full or tied softmax over the batch's targets and so many other tokens, half of them the most frequent ones and
+    half drawn anew for each batch; over the whole vocabulary unless given."""
     cutoffs: tuple[int, ...] | None = None
     """Where the clusters of the adaptive softmax begin; a fifth and three fifths of the vocabulary unless given."""
     div_value: float = 4.0
@@ -58,6 +61,10 @@ class LanguageModelConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}: expected a number of at least 0")
         if not self.div_value >= 1:
             raise ConfigError(f"div_value is {self.div_value}: expected at least 1")
+        if self.num_sampled is not None and self.num_sampled < 2:
+            raise ConfigError(f"num_sampled is {self.num_sampled}: expected at least 2")
+        if self.num_sampled is not None and self.softmax == "adaptive":
+            raise ConfigError("num_sampled belongs to the full or tied softmax, not to the adaptive one; leave one of them out")
         if self.cutoffs is not None and self.softmax != "adaptive":
             raise ConfigError(f"cutoffs belong to the adaptive softmax, not to {self.softmax}; give --softmax adaptive or leave them out")
 

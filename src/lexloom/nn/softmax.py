@@ -1,6 +1,7 @@
-"""From hidden states to a distribution over the vocabulary: full, tied and adaptive softmax, and the loss without its logits."""
+"""From hidden states to a distribution over the vocabulary: full, tied, sampled and adaptive softmax, and the loss without its logits."""
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -29,16 +30,19 @@ class FullSoftmax(nn.Module):
         projection: from D to the row length of the tied matrix, where the two differ.
     """
 
-    def __init__(self, hidden_size: int, vocabulary_size: int, tied: Callable[[], Tensor] | None = None) -> None:
+    def __init__(
+        self, hidden_size: int, vocabulary_size: int, tied: Callable[[], Tensor] | None = None, num_sampled: int | None = None
+    ) -> None:
         """Make the layer.
 
         Args:
             hidden_size: D.
             vocabulary_size: V.
             tied: gives the input embedding's matrix (V, E), to be used as the weights (Press & Wolf 2017; Inan et al. 2017).
+            num_sampled: in training, take the softmax over about so many tokens (see `draw_candidates`); over all unless given.
         """
         super().__init__()
-        self._tied = tied
+        self._tied, self.num_sampled = tied, num_sampled
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
         self.projection: nn.Module = nn.Identity()
         if tied is None:
@@ -57,7 +61,11 @@ class FullSoftmax(nn.Module):
             hidden: (N, D).
             targets: int64 (N,); `IGNORE` where there is none.
         """
-        return linear_cross_entropy(self.projection(hidden), self._matrix(), self.bias, targets)
+        hidden, weight = self.projection(hidden), self._matrix()
+        if not self.training or self.num_sampled is None or self.num_sampled >= len(weight):
+            return linear_cross_entropy(hidden, weight, self.bias, targets)
+        ids, offset, places = draw_candidates(targets, len(weight), self.num_sampled)
+        return linear_cross_entropy(hidden, functional.embedding(ids, weight), self.bias[ids] + offset, places)
 
     def log_probs(self, hidden: Tensor) -> Tensor:
         """Give the log-probabilities, (N, V), of hidden states (N, D)."""
@@ -111,6 +119,36 @@ class AdaptiveSoftmax(nn.Module):
     def log_probs(self, hidden: Tensor) -> Tensor:
         """Give the log-probabilities, (N, V), of hidden states (N, D)."""
         return self._softmax.log_prob(hidden).float()
+
+
+def draw_candidates(targets: Tensor, vocabulary_size: int, num_sampled: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw the tokens that a batch's softmax is taken over (sampled softmax; Bengio & Senécal 2008, Jean et al. 2015).
+
+    The batch's targets and the most frequent tokens, half of `num_sampled`, are always among them; the other half is drawn from the R
+    tokens that remain, each as likely as the other. One that is drawn stands for R / (num_sampled / 2) of its kind: the logarithm of that
+    is added to its logit, and the sum of exponentials over all tokens is what that over the candidates is on average.
+
+    Args:
+        targets: int64 (N,); `IGNORE` where there is none.
+        vocabulary_size: V; ids must be in the order of frequency, as a `Vocabulary`'s are.
+        num_sampled: of those.
+
+    Returns:
+        The candidates' ids, int64 (C,), C at most `num_sampled` and the number of different targets; what is to be added to their logits,
+        (C,); and the targets as places among the candidates, (N,).
+    """
+    always = torch.zeros(vocabulary_size, dtype=torch.bool, device=targets.device)
+    always[: num_sampled // 2] = True
+    always[targets.clamp(min=0)] = True
+    remaining = (~always).nonzero()[:, 0]
+    drawn = remaining[torch.randperm(len(remaining), device=targets.device)[: num_sampled - num_sampled // 2]]
+    ids = torch.cat([always.nonzero()[:, 0], drawn])
+    offset = torch.zeros(len(ids), device=targets.device)
+    if len(drawn):
+        offset[-len(drawn) :] = math.log(len(remaining) / len(drawn))
+    places = torch.empty(vocabulary_size, dtype=torch.int64, device=targets.device)
+    places[ids] = torch.arange(len(ids), device=targets.device)
+    return ids, offset, places[targets.clamp(min=0)].where(targets != IGNORE, IGNORE)
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
