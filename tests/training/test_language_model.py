@@ -18,6 +18,7 @@ from lexloom.models.language_model import LanguageModel
 from lexloom.models.language_model_config import LanguageModelConfig, LanguageModelOptions, LanguageTokenizerConfig, WindowConfig
 from lexloom.models.scoring import evaluate_language_model
 from lexloom.nn.embedding_config import EmbeddingConfig
+from lexloom.nn.recurrent import has_bfloat16
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.text.readers import iterable_corpus
 from lexloom.text.vocabulary import VocabularyConfig
@@ -245,6 +246,7 @@ def test_texts_that_cannot_be_used_are_refused_before_the_training(tmp_path, cor
 SHAPES = {
     "tied": {"model": {"softmax": "tied"}},
     "adaptive": {"model": {"softmax": "adaptive", "cutoffs": (3, 9), "div_value": 2.0}},
+    "sampled": {"model": {"softmax": "tied", "num_sampled": 4}},
     "one-hot": {"embedding": {"embedding": "one-hot"}},
     "max-norm": {"embedding": {"max_norm": 1.0}},
     "frequency": {"embedding": {"scale_grad_by_freq": True}},
@@ -269,9 +271,23 @@ def test_every_shape_learns_and_comes_back_from_its_folder(tmp_path, parts):
 
 @pytest.mark.parametrize("softmax", [{}, {"softmax": "tied"}, {"softmax": "adaptive", "cutoffs": (3, 9), "div_value": 2.0}], ids=str)
 def test_mixed_precision_learns_nearly_the_same(softmax):
+    if not has_bfloat16():
+        pytest.skip("this processor has no bfloat16")
     losses = [facts_of(chosen=options(model=softmax), precision=precision)[1][-1]["valid_loss"] for precision in ("32", "bf16-mixed")]
     assert losses[0] == pytest.approx(losses[1], rel=0.01)
     assert losses[0] != losses[1]
+
+
+def test_a_processor_without_bfloat16_trains_in_32_bits_and_says_so(monkeypatch):
+    monkeypatch.setattr("lexloom.training.processor.has_bfloat16", lambda: False)
+    told, losses = [], []
+    for precision in ("32", "bf16-mixed", "16-mixed"):
+        facts, records = facts_of(precision=precision, accelerator="cpu")
+        told += facts["problems"]
+        losses.append([record["valid_loss"] for record in records])
+    rest = "is not for this processor, which has no bfloat16: training in 32 bits"
+    assert told == [f"bf16-mixed {rest}", f"16-mixed {rest}"]
+    assert losses[0] == losses[1] == pytest.approx(losses[2], rel=1e-5)  # the fused step is not for 16-mixed, whose last bits differ
 
 
 def test_rows_are_as_short_as_they_may_be():

@@ -135,6 +135,11 @@ class Recurrent(nn.Module):
             raise ValueError(f"the state has shapes {shapes}: expected {self.state_tensors} of {expected}")
 
 
+def has_bfloat16() -> bool:
+    """Say whether this processor can train an LSTM in bfloat16: oneDNN's needs AVX512 or its like."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 _RUN: dict[str, Callable[..., Any]] = {
     "LSTM": torch.lstm,
     "GRU": torch.gru,
@@ -169,6 +174,9 @@ class _TorchLayer(nn.Module):
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """Run over (B, T, E); the state's parts are (B, directions, D)."""
+        if self.cell.mode == "LSTM" and inputs.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not has_bfloat16():
+            with torch.autocast("cpu", enabled=False):  # in which oneDNN's LSTM fails here
+                return self.forward(inputs.float(), state)
         weights: list[Tensor] = [weight for direction in self.cell.all_weights for weight in direction]
         if self.training and self.weight_drop:
             for hidden in range(1, len(weights), 4):  # a direction has weight_ih, weight_hh, bias_ih, bias_hh

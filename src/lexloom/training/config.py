@@ -54,7 +54,7 @@ class TrainingConfig:
     strategy: str = "auto"
     """How devices work together, by Lightning's name: ddp, fsdp, ..."""
     precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
-    """bf16-mixed halves the time of the large matrix products on processors and GPUs that have bfloat16."""
+    """bf16-mixed halves the time of the large matrix products on processors and GPUs that have bfloat16; other processors take 32."""
     checkpoint_seconds: float = 30.0
     """Write a checkpoint at the end of an epoch when the last one is at least so old."""
     tensorboard: bool = False

@@ -19,6 +19,7 @@ from lexloom.run_folder import TORCH_CHECKPOINT
 from lexloom.training.callbacks import Conductor, Reporter, Score
 from lexloom.training.config import TrainingConfig
 from lexloom.training.data import Share
+from lexloom.training.processor import precision_of
 from lexloom.training.task import Task
 
 TENSORBOARD = "tensorboard"
@@ -100,7 +101,7 @@ def _trainer(config: TrainingConfig, folder: Path, callbacks: list[Callback]) ->
             devices=config.devices,
             num_nodes=config.num_nodes,
             strategy=_strategy(config),
-            precision=config.precision,
+            precision=precision_of(config),
             max_epochs=config.epochs,
             callbacks=callbacks,
             logger=logger,

@@ -38,7 +38,7 @@ from lexloom.training.config import TrainingConfig
 from lexloom.training.data import Share, WindowBatches
 from lexloom.training.fit import TENSORBOARD, fit
 from lexloom.training.metrics import perplexity
-from lexloom.training.processor import is_first_process, processor, threads_of
+from lexloom.training.processor import is_first_process, precision_of, processor, threads_of
 from lexloom.training.sampler import Sampler
 
 CURVES = "curves.png"
@@ -231,6 +231,8 @@ def _prepare(plan: _Plan, encoded: tuple[TokenStore, bool]) -> _Job:
     if plan.test is not None and plan.test.fingerprint() is not None:
         encode_stream(plan.test, store.tokenizer, store.vocabulary)  # what is wrong with it is told now rather than at the end
         problems += plan.test.report.warnings()
+    if precision_of(plan.training) != plan.training.precision:
+        problems.append(f"{plan.training.precision} is not for this processor, which has no bfloat16: training in 32 bits")
     torch.manual_seed(plan.training.seed)
     generator = torch.Generator().manual_seed(plan.training.seed)
     model = LanguageModel(plan.options, store.vocabulary, store.tokenizer, generator=generator)

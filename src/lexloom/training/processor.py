@@ -3,12 +3,20 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 
 from lexloom.errors import ConfigError
+from lexloom.nn.recurrent import has_bfloat16
 from lexloom.training.config import TrainingConfig
 from lexloom.vectors.config import available_cores
+
+
+def precision_of(config: TrainingConfig) -> Literal["32", "bf16-mixed", "16-mixed"]:
+    """Say in which precision to train here: in 32 bits where the processor trains and has no numbers of 16."""
+    on_processor = config.accelerator == "cpu" or (config.accelerator == "auto" and not torch.accelerator.is_available())
+    return "32" if on_processor and not has_bfloat16() else config.precision
 
 
 def threads_of(config: TrainingConfig) -> int:
