@@ -93,15 +93,19 @@ def is_finished(
     return finished
 
 
-def clear(folder: Path, result: Iterable[str]) -> None:
-    """Remove what an earlier training left, the sign that it was finished first; the encoded text stays, since it may serve again.
+def begin_anew(folder: Path, result: Iterable[str], options: Mapping[str, Any]) -> None:
+    """Remove what an earlier training left, the sign that it was finished first, and mark that another one is under way.
+
+    The encoded text stays, since it may serve again.
 
     Args:
         folder: the output folder.
         result: names of the files that such a training writes, besides those that every training does.
+        options: all options of the new one, by part.
     """
     for name in (RESULT, BEST, LOG, *result):
         remove(folder / name)
+    mark(folder, options)
 
 
 def mark(folder: Path, options: Mapping[str, Any], text: Mapping[str, str] | None = None) -> None:

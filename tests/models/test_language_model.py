@@ -278,7 +278,7 @@ def test_rows_are_kept_as_short_as_they_were_read():
         ({"model": {"activation_penalty": -1.0}}, "activation_penalty is -1.0"),
         ({"model": {"temporal_penalty": float("inf")}}, "temporal_penalty is inf"),
         ({"model": {"div_value": 0.5}}, "div_value is 0.5"),
-        ({"model": {"num_sampled": 1}}, "num_sampled is 1: expected at least 2"),
+        ({"model": {"num_sampled": 1}}, "num_sampled is 1: expected a whole number of at least 2"),
         ({"model": {"softmax": "adaptive", "num_sampled": 8}}, "num_sampled belongs to the full or tied softmax, not to the adaptive one"),
         ({"model": {"cutoffs": (2,)}}, "cutoffs belong to the adaptive softmax, not to full"),
         ({"model": {"softmax": "adaptive", "cutoffs": (9, 4)}}, "cutoffs 9, 4: expected ascending numbers"),

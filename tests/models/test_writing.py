@@ -38,11 +38,14 @@ def text_of(model, *arguments, **options):
 
 
 @torch.no_grad()
-def distribution(model, tokens):
-    """Of the token after these, which are all read from a state of zeros: (V,)."""
+def distribution(model, tokens, *, written=True):
+    """Of the token after these, which are all read from a state of zeros: (V,); where it is to be written, without `<unk>`."""
     ids = torch.tensor([[model.vocabulary.id_of(token) for token in tokens]])
     out, _ = model.eval().hidden(ids)
-    return model.output.log_probs(out[:, -1])[0].exp()
+    chances = model.output.log_probs(out[:, -1])[0].exp()
+    if written:
+        chances[model.vocabulary.unk_id] = 0
+    return chances / chances.sum()
 
 
 def greedy_by_hand(model, tokens, length):
@@ -108,13 +111,22 @@ def test_sampled_words_come_as_often_as_the_model_says():
 
 @pytest.mark.parametrize("length", [0, 1, 5])
 def test_so_many_tokens_are_added(length):
-    assert len(text_of(character_model(), "the", length=length).replace("<unk>", "u")) == length
+    assert len(text_of(character_model(), "the", length=length)) == length
+
+
+def test_unk_is_never_written():
+    model = word_model()
+    with torch.no_grad():
+        model.output.bias[model.vocabulary.unk_id] = 20.0
+    assert next_tokens(model, "the", 1)[0].token == "<unk>"
+    for sampling in (SamplingConfig(), GREEDY, SamplingConfig(top_k=1), SamplingConfig(top_p=0.5)):
+        assert "<unk>" not in text_of(model, "the", sampling, length=50)
 
 
 # ---- where it stops ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stop", ["\n", "e", "at", "t n"])
+@pytest.mark.parametrize("stop", ["\n", "e", "at", "d d"])
 def test_the_text_ends_where_it_holds_the_stop(stop):
     whole = text_of(character_model(), "the", SamplingConfig(seed=4), length=3000)
     assert stop in whole
@@ -183,7 +195,7 @@ def test_unknown_parts_are_read_as_unk_where_asked():
 @pytest.mark.parametrize("prompt", ["", "the cat sat"])
 def test_the_next_tokens_are_the_softmax_of_the_model(parts, prompt):
     model = word_model(**parts)
-    expected = distribution(model, ["<eos>", *prompt.split()])
+    expected = distribution(model, ["<eos>", *prompt.split()], written=False)
     found = next_tokens(model, prompt, k=100)
     assert len(found) == len(model.vocabulary)
     assert sum(token.probability for token in found) == pytest.approx(1)

@@ -9,7 +9,7 @@ from lexloom.training.config import TrainingConfig
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "epochs is 0: expected a number of at least 1"),
+        ({"epochs": 0}, "epochs is 0: expected a whole number of at least 1"),
         ({"patience": 0}, "patience is 0"),
         ({"threads": 0}, "threads is 0"),
         ({"devices": 0}, "devices is 0"),
@@ -28,7 +28,7 @@ from lexloom.training.config import TrainingConfig
         ({"warmup": -0.1}, "warmup is -0.1"),
         ({"seed": -1}, "seed is -1: expected a whole number of at least 0"),
         ({"seed": 2**63}, "seed is 9223372036854775808"),
-        ({"optimizer": "lbfgs"}, "optimizer is 'lbfgs': expected one of sgd, asgd, adam, adamw"),
+        ({"optimizer": "lbfgs"}, "optimizer is 'lbfgs': expected one of sgd, adam, adamw, asgd"),
         ({"schedule": "linear"}, "schedule is 'linear'"),
         ({"precision": "64"}, "precision is '64'"),
         ({"accelerator": "tpu"}, "accelerator is 'tpu'"),

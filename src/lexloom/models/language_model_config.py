@@ -7,20 +7,11 @@ from typing import Literal
 from lexloom.errors import ConfigError
 from lexloom.nn.embedding_config import EmbeddingConfig
 from lexloom.nn.recurrent_config import RecurrentConfig
+from lexloom.options import check_at_least, check_choices, check_share
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
 
 Level = Literal["character", "word", "subword"]
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse what is not one of the choices.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if value not in choices:
-        raise ConfigError(f"{name} is {value!r}: expected one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True)
@@ -50,19 +41,14 @@ class LanguageModelConfig:
     """Weight of the mean square of the change of the last layer's outputs from step to step (TAR)."""
 
     def __post_init__(self) -> None:
-        _check_choice("level", self.level, ("character", "word", "subword"))
-        _check_choice("softmax", self.softmax, ("full", "tied", "adaptive"))
-        for name in ("dropout", "input_dropout", "output_dropout"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < 1:
-                raise ConfigError(f"{name} is {value}: expected a share from 0 up to, but not including, 1")
-        for name in ("activation_penalty", "temporal_penalty"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name} is {getattr(self, name)}: expected a number of at least 0")
-        if not self.div_value >= 1:
-            raise ConfigError(f"div_value is {self.div_value}: expected at least 1")
-        if self.num_sampled is not None and self.num_sampled < 2:
-            raise ConfigError(f"num_sampled is {self.num_sampled}: expected at least 2")
+        check_choices(self)
+        check_share("dropout", self.dropout)
+        check_share("input_dropout", self.input_dropout)
+        check_share("output_dropout", self.output_dropout)
+        check_at_least("activation_penalty", self.activation_penalty, 0.0)
+        check_at_least("temporal_penalty", self.temporal_penalty, 0.0)
+        check_at_least("div_value", self.div_value, 1.0)
+        check_at_least("num_sampled", self.num_sampled, 2)
         if self.num_sampled is not None and self.softmax == "adaptive":
             raise ConfigError("num_sampled belongs to the full or tied softmax, not to the adaptive one; leave one of them out")
         if self.cutoffs is not None and self.softmax != "adaptive":
@@ -117,10 +103,10 @@ class WindowConfig:
     """Epochs between such samples."""
 
     def __post_init__(self) -> None:
-        _check_choice("windows", self.windows, ("sequential", "random"))
-        for name in ("batch_size", "bptt", "sample_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}: expected at least 1")
+        check_choices(self)
+        check_at_least("batch_size", self.batch_size, 1)
+        check_at_least("bptt", self.bptt, 1)
+        check_at_least("sample_every", self.sample_every, 1)
 
 
 _LEVEL_TOKENIZERS = {"character": "characters", "word": "words", "subword": "bpe"}

@@ -1,7 +1,6 @@
 """How well a language model predicts a text."""
 
 import math
-import os
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 
 from lexloom.models.language_model import LanguageModel
 from lexloom.text.batches import ScoredWindows
-from lexloom.text.readers import Corpus, open_corpus
+from lexloom.text.readers import CorpusSource, as_corpus
 from lexloom.text.stream import encode_stream
 from lexloom.text.vocabulary import Vocabulary
 
@@ -52,22 +51,21 @@ class LanguageScore:
 
 
 @torch.no_grad()
-def evaluate_language_model(model: LanguageModel, corpus: Corpus | str | os.PathLike[str], *, batch_size: int = 1) -> LanguageScore:
+def evaluate_language_model(model: LanguageModel, corpus: CorpusSource, *, batch_size: int = 1) -> LanguageScore:
     """Score a text.
 
     Args:
         model: a trained model.
-        corpus: the text, or a path, glob or URL of it.
+        corpus: the text, or where it is.
         batch_size: how many stretches of the text are read side by side; more is faster, but each begins without what came before it.
 
     Raises:
         InputError: the text is empty or cannot be read.
     """
     model.eval()
-    corpus = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
+    corpus = as_corpus(corpus)
     ids = encode_stream(corpus, model.tokenizer, model.vocabulary)
-    eos = model.vocabulary.id_of(model.vocabulary.specials["eos"])
-    windows = ScoredWindows(np.concatenate([[np.uint32(eos)], ids]), min(batch_size, len(ids)), _WINDOW)
+    windows = ScoredWindows(np.concatenate([[np.uint32(model.vocabulary.eos_id)], ids]), min(batch_size, len(ids)), _WINDOW)
     device = next(model.parameters()).device
     total, state = 0.0, None
     started = time.perf_counter()

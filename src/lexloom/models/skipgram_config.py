@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lexloom.errors import ConfigError
+from lexloom.options import check_at_least
 
 
 @dataclass(frozen=True)
@@ -13,5 +13,4 @@ class SkipGramConfig:
     """Centres in a batch of the engine torch."""
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ConfigError(f"batch_size is {self.batch_size}: expected a whole number of at least 1")
+        check_at_least("batch_size", self.batch_size, 1)

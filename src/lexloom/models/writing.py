@@ -1,5 +1,6 @@
 """What a language model writes: continuations of a prompt, and the tokens that are likely to come next."""
 
+import math
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from lexloom.decoding.sample import generate, most_likely
 from lexloom.decoding.sampling_config import SamplingConfig
-from lexloom.decoding.step import State
+from lexloom.decoding.step import State, Step, StepFunction
 from lexloom.errors import ConfigError, UnknownWordError
 from lexloom.models.language_model import LanguageModel
 from lexloom.text.stream import Writer, encode_lines
@@ -39,7 +40,7 @@ def write_text_from(
     stop: str | None = None,
     unknown: Unknown = "error",
 ) -> Iterator[str]:
-    """Continue a prompt.
+    """Continue a prompt. `<unk>` is never written: the other tokens share its chance.
 
     Args:
         model: a trained model.
@@ -68,7 +69,7 @@ def write_text_from(
     if prompt:
         writer.write_all(vocabulary.decode(ids))
     tail, reach = "", 0 if stop is None else len(stop)
-    for token in generate(model.stepper(), first, state, sampling or SamplingConfig(), length=length):
+    for token in generate(_without_unknown(model), first, state, sampling or SamplingConfig(), length=length):
         text = writer.write(vocabulary.tokens[int(token[0])])
         yield text
         if stop is not None:
@@ -114,8 +115,19 @@ def encode_prompt(model: LanguageModel, prompt: str, unknown: Unknown) -> np.nda
             "give --unknown replace to read it as <unk>"
         )
     if not len(ids) or model.config.model.level != "character":
-        ids = np.concatenate([[np.uint32(vocabulary.id_of(vocabulary.specials["eos"]))], ids])
+        ids = np.concatenate([[np.uint32(vocabulary.eos_id)], ids])
     return ids.astype(np.int64)
+
+
+def _without_unknown(model: LanguageModel) -> StepFunction:
+    take, unknown = model.stepper(), model.vocabulary.unk_id
+
+    def step(tokens: Tensor, state: State) -> Step:
+        taken = take(tokens, state)
+        taken.log_probs[:, unknown] = -math.inf
+        return taken
+
+    return step
 
 
 def _unknown_part(model: LanguageModel, prompt: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lexloom.nn.embedding_config import check_share
+from lexloom.options import check_share
 
 
 class LockedDropout(nn.Module):

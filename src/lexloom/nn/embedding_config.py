@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lexloom.errors import ConfigError
+from lexloom.options import check_above_zero, check_at_least, check_choices, check_share
 
 Missing = Literal["random", "mean", "zero"]
 
@@ -46,21 +47,11 @@ class EmbeddingConfig:
     """Share of rows left out of each training batch wherever their token occurs; the others are scaled up to make good for it."""
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("embedding", ("lookup", "one-hot")),
-            ("missing", ("random", "mean", "zero")),
-            ("initialization", ("normal", "uniform", "xavier")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(choices)}")
-        for name in ("embedding_dim", "unfreeze_epoch"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}: expected a whole number of at least 1")
-        if not 0 <= self.initialization_scale < math.inf:
-            raise ConfigError(f"initialization_scale is {self.initialization_scale}: expected a number of at least 0")
-        if self.vectors_std is not None and not 0 < self.vectors_std < math.inf:
-            raise ConfigError(f"vectors_std is {self.vectors_std}: expected a number above 0")
+        check_choices(self)
+        check_at_least("embedding_dim", self.embedding_dim, 1)
+        check_at_least("unfreeze_epoch", self.unfreeze_epoch, 1)
+        check_at_least("initialization_scale", self.initialization_scale, 0.0)
+        check_above_zero("vectors_std", self.vectors_std)
         if self.vectors_std is not None and self.vectors is None:
             raise ConfigError(f"vectors_std is {self.vectors_std} but there is nothing to stretch: give vectors, or leave vectors_std out")
         if self.freeze and self.vectors is None:
@@ -95,13 +86,3 @@ def check_rows(max_norm: float | None, norm_type: float, scale_grad_by_freq: boo
         raise ConfigError("sparse and scale_grad_by_freq are both set: torch scales dense gradients only; leave out one of them")
     if sparse and embedding_dropout:
         raise ConfigError(f"sparse is set and embedding_dropout is {embedding_dropout}: they do not go together; leave out one of them")
-
-
-def check_share(name: str, value: float) -> None:
-    """Refuse a share outside 0 to 1.
-
-    Raises:
-        ConfigError: it is.
-    """
-    if not 0 <= value < 1:
-        raise ConfigError(f"{name} is {value}: expected a share from 0 up to, but not including, 1")

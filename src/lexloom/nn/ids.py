@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lexloom.errors import ConfigError, InputError
-from lexloom.nn.embedding_config import check_share
+from lexloom.options import check_share
 
 
 def drop_words(ids: Tensor, share: float, unk_id: int | None, padding_idx: int | None) -> Tensor:

@@ -1,11 +1,10 @@
 """What recurrent layers can be told: one frozen dataclass; the command line and TOML files mirror it. It needs no torch."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from lexloom.errors import ConfigError
-from lexloom.nn.embedding_config import check_share
+from lexloom.options import check_above_zero, check_at_least, check_choices, check_share
 
 
 @dataclass(frozen=True)
@@ -30,20 +29,11 @@ class RecurrentConfig:
     """Weights and biases begin evenly spread between minus and plus this number; 1 / sqrt(hidden_size) unless given."""
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("cell", ("rnn", "gru", "lstm")),
-            ("nonlinearity", ("tanh", "relu")),
-            ("implementation", ("torch", "scratch")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(choices)}")
-        for name in ("hidden_size", "num_layers"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}: expected a whole number of at least 1")
+        check_choices(self)
+        check_at_least("hidden_size", self.hidden_size, 1)
+        check_at_least("num_layers", self.num_layers, 1)
+        check_share("weight_drop", self.weight_drop)
+        check_share("layer_dropout", self.layer_dropout)
+        check_above_zero("recurrent_init", self.recurrent_init)
         if self.nonlinearity != "tanh" and self.cell != "rnn":
             raise ConfigError(f"nonlinearity is {self.nonlinearity!r}, but only the rnn cell has one, not {self.cell}; leave it out")
-        check_share("weight_drop", self.weight_drop)
-        if self.layer_dropout is not None:
-            check_share("layer_dropout", self.layer_dropout)
-        if self.recurrent_init is not None and not 0 < self.recurrent_init < math.inf:
-            raise ConfigError(f"recurrent_init is {self.recurrent_init}: expected a number above 0")

@@ -19,7 +19,7 @@ from lexloom.text.records import find_format, gather, record_blocks
 from lexloom.text.report import CorpusReport
 from lexloom.text.sources import Member, expand, fingerprint, open_members
 
-__all__ = ["Block", "Corpus", "CorpusReport", "iterable_corpus", "open_corpus"]
+__all__ = ["Block", "Corpus", "CorpusReport", "CorpusSource", "as_corpus", "iterable_corpus", "open_corpus"]
 
 
 class Corpus:
@@ -113,6 +113,21 @@ def iterable_corpus(documents: Iterable[str] | Iterable[Sequence[str]], *, name:
         return _iterable_blocks(iterator, name, report)
 
     return Corpus(name, read)
+
+
+CorpusSource = Corpus | str | os.PathLike[str] | Iterable[str] | Iterable[Sequence[str]]
+"""What a caller may give as text: a corpus, a path, glob, folder or URL, or documents."""
+
+
+def as_corpus(source: CorpusSource) -> Corpus:
+    """Open what a caller gives as text.
+
+    Raises:
+        InputError: it is a path where nothing is.
+    """
+    if isinstance(source, Corpus):
+        return source
+    return open_corpus(source) if isinstance(source, str | os.PathLike) else iterable_corpus(source)
 
 
 class _Once:

@@ -20,8 +20,7 @@ _BROKEN = "\ufffd"  # what decoders show for bytes that are no whole character
 
 def stream_of(store: TokenStore) -> np.ndarray:
     """Give the ids of all documents one after the other, each followed by that of eos: uint32 (N + documents,)."""
-    eos = store.vocabulary.id_of(store.vocabulary.specials["eos"])
-    return np.insert(np.asarray(store.ids), np.asarray(store.starts[1:]), np.uint32(eos))
+    return np.insert(np.asarray(store.ids), np.asarray(store.starts[1:]), np.uint32(store.vocabulary.eos_id))
 
 
 def encode_stream(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> np.ndarray:
@@ -30,7 +29,7 @@ def encode_stream(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabula
     Raises:
         InputError: the corpus is empty or cannot be read.
     """
-    encoder, eos = _encoder(tokenizer, vocabulary), np.uint32(vocabulary.id_of(vocabulary.specials["eos"]))
+    encoder, eos = _encoder(tokenizer, vocabulary), np.uint32(vocabulary.eos_id)
     parts = [np.empty(0, np.uint32)]
     tokens = 0
     for block in corpus.blocks():
@@ -50,8 +49,7 @@ def encode_lines(text: str, tokenizer: TextTokenizer, vocabulary: Vocabulary) ->
     r"""Encode a text with eos at each `\n`, uint32 (n,); there is none at the end unless the text ends in `\n`."""
     block = block_of(pl.Series(text.split("\n"), dtype=pl.String))
     ids, lengths = _encoder(tokenizer, vocabulary).encode(block)
-    eos = vocabulary.id_of(vocabulary.specials["eos"])
-    return np.insert(ids, np.cumsum(lengths)[block.ends][:-1], np.uint32(eos))
+    return np.insert(ids, np.cumsum(lengths)[block.ends][:-1], np.uint32(vocabulary.eos_id))
 
 
 class Writer:

@@ -88,6 +88,11 @@ class Vocabulary:
         """The id that stands for every token without one."""
         return self.index[self.specials["unk"]]
 
+    @property
+    def eos_id(self) -> int:
+        """The id of the end of a line, in a vocabulary with that role."""
+        return self.index[self.specials["eos"]]
+
     def id_of(self, token: str) -> int:
         """The id of a token, or that of `unk`."""
         return self.index.get(token, self.unk_id)

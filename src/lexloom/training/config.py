@@ -1,11 +1,11 @@
 """How a model is trained, whichever it is: one frozen dataclass; the command line and TOML files mirror it."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from lexloom.errors import ConfigError
+from lexloom.options import check_above_zero, check_at_least, check_choices
 
 _RATES = {"sgd": 1.0, "asgd": 1.0, "adam": 0.002, "adamw": 0.002}
 _WARMUPS = {"cosine": 0.05, "one-cycle": 0.3}
@@ -61,30 +61,19 @@ class TrainingConfig:
     """Write the curves for TensorBoard too (needs the extra tensorboard), in OUT/tensorboard."""
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("decay_after", 0), ("nonmonotone", 1), ("devices", 1), ("num_nodes", 1)):
-            _check(name, getattr(self, name), least)
-        for name in ("patience", "threads"):
-            if getattr(self, name) is not None:
-                _check(name, getattr(self, name), 1)
+        check_choices(self)
+        for name in ("epochs", "nonmonotone", "devices", "num_nodes", "patience", "threads"):
+            check_at_least(name, getattr(self, name), 1)
+        check_at_least("decay_after", self.decay_after, 0)
         for name in ("weight_decay", "clip", "checkpoint_seconds"):
-            _check(name, getattr(self, name), 0)
+            check_at_least(name, getattr(self, name), 0.0)
         for name in ("learning_rate", "embedding_learning_rate", "max_minutes"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ConfigError(f"{name} is {value}: expected a number above 0")
+            check_above_zero(name, getattr(self, name))
         for name, value in (("decay", self.decay), ("warmup", self.warmup)):
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"{name} is {value}: expected a share between 0 and 1")
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed is {self.seed}: expected a whole number of at least 0 and below 2 ** 63")
-        for name, choices in (
-            ("optimizer", tuple(_RATES)),
-            ("schedule", ("constant", "plateau", "step", "cosine", "one-cycle")),
-            ("accelerator", ("auto", "cpu", "gpu", "mps")),
-            ("precision", ("32", "bf16-mixed", "16-mixed")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(choices)}")
 
     @property
     def initial_rate(self) -> float:
@@ -96,8 +85,3 @@ class TrainingConfig:
         warmup = _WARMUPS.get(self.schedule, 0.0) if self.warmup is None else self.warmup
         embedding = self.initial_rate if self.embedding_learning_rate is None else self.embedding_learning_rate
         return dataclasses.replace(self, learning_rate=self.initial_rate, embedding_learning_rate=embedding, warmup=warmup)
-
-
-def _check(name: str, value: float, least: float) -> None:
-    if not value >= least or not math.isfinite(value):  # "not >=" also refuses NaN
-        raise ConfigError(f"{name} is {value}: expected a number of at least {least}")

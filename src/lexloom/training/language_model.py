@@ -4,7 +4,6 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,9 +25,9 @@ from lexloom.models.language_model_config import (
 from lexloom.models.scoring import evaluate_language_model
 from lexloom.nn.movement import movement
 from lexloom.report.curves import plot_curves
-from lexloom.run_folder import RESULT, RUN, STORE, TORCH_CHECKPOINT, clear, is_finished, mark, refuse_other_text, run_folder
+from lexloom.run_folder import RESULT, RUN, STORE, TORCH_CHECKPOINT, begin_anew, is_finished, mark, refuse_other_text, run_folder
 from lexloom.text.batches import RandomWindows, ScoredWindows, SequentialWindows, Windows, rows_of
-from lexloom.text.readers import Corpus, iterable_corpus, open_corpus
+from lexloom.text.readers import Corpus, CorpusSource, as_corpus
 from lexloom.text.store import TokenStore, open_or_build_store
 from lexloom.text.stream import encode_stream, stream_of
 from lexloom.text.tokenizers import TokenizerConfig
@@ -49,19 +48,17 @@ _FREE = frozenset(
 _VALID_ROWS = 10
 SPECIALS = ("unk", "eos")
 
-Source = str | os.PathLike[str] | Corpus | Iterable[str]
-
 
 def train_language_model(
-    corpus: Source,
+    corpus: CorpusSource,
     options: LanguageModelOptions | None = None,
     training: TrainingConfig | None = None,
     windows: WindowConfig | None = None,
     *,
     tokenizer: TokenizerConfig | None = None,
     vocabulary: VocabularyConfig | None = None,
-    valid: Source | Literal["none"] | None = None,
-    test: Source | None = None,
+    valid: CorpusSource | Literal["none"] | None = None,
+    test: CorpusSource | None = None,
     out: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -101,12 +98,12 @@ def train_language_model(
         windows or WindowConfig(),
         tokenizer or LanguageTokenizerConfig(),
         vocabulary or LanguageVocabularyConfig(),
-        valid if valid == "none" or valid is None else open_source(valid),
-        None if test is None else open_source(test),
+        valid if valid == "none" or valid is None else as_corpus(valid),
+        None if test is None else as_corpus(test),
     )
     reporter = reporter or Reporter()
     if not is_first_process():
-        return _join(plan, open_source(corpus), Path(out or ""), store, resume=resume)
+        return _join(plan, as_corpus(corpus), Path(out or ""), store, resume=resume)
     if out is None and plan.training.devices * plan.training.num_nodes > 1:
         raise ConfigError("several processes need a folder that all of them see; give --out")
     with run_folder(out) as folder, processor(threads_of(plan.training)):
@@ -114,26 +111,18 @@ def train_language_model(
         starting_from = plan.options.embedding.vectors
         if is_finished(folder, described, resume=resume, overwrite=overwrite, free=_FREE, starting_from=starting_from):
             return _finished(folder)
-        source = open_source(corpus)
+        source = as_corpus(corpus)
         for text in (source, plan.valid, plan.test):
             if isinstance(text, Corpus):
                 text.fingerprint()  # a missing file is told of before anything is removed or encoded
         if overwrite:
-            clear(folder, _RESULT)
-            mark(folder, described)
+            begin_anew(folder, _RESULT, described)
         encoded = _encode(source, plan, folder / STORE if store is None else Path(store), reporter, resume=resume)
         refuse_other_text(folder, encoded[0].header["checksums"])
         job = _prepare(plan, encoded)
         mark(folder, described, encoded[0].header["checksums"])
         conductor = _fit(job, plan, folder, reporter, keep=out is not None)
         return _finish(job, plan, conductor, folder, source, keep=out is not None)
-
-
-def open_source(source: Source) -> Corpus:
-    """Open what a caller may give as text."""
-    if isinstance(source, Corpus):
-        return source
-    return open_corpus(source) if isinstance(source, str | os.PathLike) else iterable_corpus(source)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from lexloom.errors import ConfigError
 from lexloom.files import remove
 from lexloom.models.skipgram import SkipGram
 from lexloom.models.skipgram_config import SkipGramConfig
-from lexloom.run_folder import BEST, STORE, TORCH_CHECKPOINT, clear, is_finished, mark, refuse_other_text, run_folder
-from lexloom.text.readers import Corpus
+from lexloom.run_folder import BEST, STORE, TORCH_CHECKPOINT, begin_anew, is_finished, mark, refuse_other_text, run_folder
+from lexloom.text.readers import Corpus, as_corpus
 from lexloom.text.store import TokenStore
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
@@ -26,7 +26,7 @@ from lexloom.vectors import train as kernels
 from lexloom.vectors.config import VectorConfig
 from lexloom.vectors.formats import load_vectors, write_folder
 from lexloom.vectors.table import Vectors
-from lexloom.vectors.train import Source, encode_text, open_text, shown_rows, trained_counts
+from lexloom.vectors.train import Source, encode_text, shown_rows, trained_counts
 from lexloom.version import __version__
 
 _RESULT = (TORCH_CHECKPOINT, kernels.CHECKPOINT, "model.safetensors", "output.safetensors")
@@ -95,12 +95,11 @@ def train_skipgram(
         }
         if is_finished(folder, options, resume=resume, overwrite=overwrite, free=_FREE):
             return _finished(folder)
-        corpus = open_text(corpus)
+        corpus = corpus if isinstance(corpus, TokenStore) else as_corpus(corpus)
         if overwrite:
             if isinstance(corpus, Corpus):
                 corpus.fingerprint()  # a missing file is told of before anything is removed
-            clear(folder, _RESULT)
-            mark(folder, options)
+            begin_anew(folder, _RESULT, options)
         told = kernels.Reporter(encoding=reporter.encoding, encoded=lambda store, reused: reporter.prepared(_facts(store, reused)))
         encoded = encode_text(corpus, folder / STORE if store is None else Path(store), *text, resume=resume, reporter=told)
         refuse_other_text(folder, encoded.header["checksums"])

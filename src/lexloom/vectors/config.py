@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lexloom.errors import ConfigError
+from lexloom.options import check_above_zero, check_at_least, check_choices
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,20 @@ class VectorConfig:
     """Minutes between checkpoints, beside the one at the end of each epoch."""
 
     def __post_init__(self) -> None:
-        _at_least("dim", self.dim, 1)
-        _at_least("window", self.window, 1, at_most=100_000)
-        _at_least("negative", self.negative, 1, at_most=1000)
-        _at_least("epochs", self.epochs, 1)
-        _at_least("seed", self.seed, 0)
-        _at_least("sample", self.sample, 0)
-        _at_least("min_learning_rate", self.min_learning_rate, 0)
-        _at_least("checkpoint_minutes", self.checkpoint_minutes, 0)
-        if self.threads is not None:
-            _at_least("threads", self.threads, 1, at_most=1024)
-        if self.patience is not None:
-            _at_least("patience", self.patience, 1)
+        check_choices(self)
+        check_at_least("dim", self.dim, 1)
+        check_at_least("window", self.window, 1, at_most=100_000)
+        check_at_least("negative", self.negative, 1, at_most=1000)
+        check_at_least("epochs", self.epochs, 1)
+        check_at_least("seed", self.seed, 0)
+        check_at_least("sample", self.sample, 0.0)
+        check_at_least("min_learning_rate", self.min_learning_rate, 0.0)
+        check_at_least("checkpoint_minutes", self.checkpoint_minutes, 0.0)
+        check_at_least("threads", self.threads, 1, at_most=1024)
+        check_at_least("patience", self.patience, 1)
+        check_above_zero("learning_rate", self.learning_rate)
         if not math.isfinite(self.ns_exponent):
             raise ConfigError(f"ns_exponent is {self.ns_exponent}: expected a finite number")
-        if not math.isfinite(self.initial_rate) or self.initial_rate <= 0:
-            raise ConfigError(f"learning_rate is {self.learning_rate}: expected a number above 0")
         if self.min_learning_rate > self.initial_rate:
             raise ConfigError(f"min_learning_rate is {self.min_learning_rate}: expected at most the learning rate, {self.initial_rate}")
         if self.patience is not None and self.valid is None:
@@ -79,9 +78,6 @@ class VectorConfig:
             raise ConfigError("freeze_init is set but there is nothing to freeze: give init, the vectors to start from")
         if self.valid_fraction is not None and not 0 < self.valid_fraction < 1:
             raise ConfigError(f"valid is {self.valid}: expected a fraction between 0 and 1, or a file")
-        for name, choices in (("model", ("skipgram", "cbow")), ("kernel", ("window", "pair"))):
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(choices)}")
 
     @property
     def initial_rate(self) -> float:
@@ -108,10 +104,3 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _at_least(name: str, value: float, least: float, *, at_most: float = math.inf) -> None:
-    if not value >= least or not math.isfinite(value):  # "not >=" also refuses NaN
-        raise ConfigError(f"{name} is {value}: expected {'a number' if isinstance(value, float) else 'a whole number'} of at least {least}")
-    if value > at_most:
-        raise ConfigError(f"{name} is {value}: expected at most {at_most}")

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import numpy as np
 
 from lexloom.errors import ConfigError, FormatError, InputError, InterruptedRun
 from lexloom.files import remove
-from lexloom.run_folder import BEST, STORE, TORCH_CHECKPOINT, VALID, clear, is_finished, mark, run_folder, write_log
-from lexloom.text.readers import Corpus, iterable_corpus, open_corpus
+from lexloom.run_folder import BEST, STORE, TORCH_CHECKPOINT, VALID, begin_anew, is_finished, mark, run_folder, write_log
+from lexloom.text.readers import Corpus, CorpusSource, as_corpus, open_corpus
 from lexloom.text.store import TokenStore, encode_corpus, open_or_build_store
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import Vocabulary, VocabularyConfig
@@ -28,7 +28,7 @@ CHECKPOINT = "checkpoint.safetensors"
 _RESULT = (CHECKPOINT, TORCH_CHECKPOINT, "model.safetensors", "output.safetensors")
 _FREE = frozenset({"threads", "checkpoint_minutes"})
 
-Source = str | os.PathLike[str] | Corpus | TokenStore | Iterable[str] | Iterable[Sequence[str]]
+Source = CorpusSource | TokenStore
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,11 @@ def train_vectors(
         }
         if is_finished(folder, options, resume=resume, overwrite=overwrite, free=_FREE, starting_from=config.init):
             return _finished(folder)
-        corpus = open_text(corpus)
+        corpus = corpus if isinstance(corpus, TokenStore) else as_corpus(corpus)
         if overwrite:
             if isinstance(corpus, Corpus):
                 corpus.fingerprint()  # a missing file is told of before anything is removed
-            clear(folder, _RESULT)
-            mark(folder, options)
+            begin_anew(folder, _RESULT, options)
         encoded = encode_text(corpus, folder / STORE if store is None else Path(store), *text, resume=resume, reporter=reporter)
         training = _prepare(config, encoded, folder)
         mark(folder, options)
@@ -120,13 +119,6 @@ def _finished(folder: Path) -> Vectors:
 
 
 # ---- text and matrices --------------------------------------------------------------------------------------------------------------
-
-
-def open_text(corpus: Source) -> Corpus | TokenStore:
-    """Open what a caller may give as text."""
-    if isinstance(corpus, Corpus | TokenStore):
-        return corpus
-    return open_corpus(corpus) if isinstance(corpus, str | os.PathLike) else iterable_corpus(corpus)
 
 
 def encode_text(
