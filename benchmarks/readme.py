@@ -25,7 +25,7 @@ def render(results: dict[str, Any] | None) -> str:
     sections = _measured(results, language_models=False)
     if not sections:
         return "Not measured yet: `make bench` does it.\n"
-    rows = [row for section in sections for row in section["rows"]]
+    rows = [row for section in sections.values() for row in section["rows"]]
     lines = ["| measured | unit | lexloom | peer | result or limit |", "|---|---|---|---|---|", *map(_line, rows), ""]
     slower = [f"{row['what']} ({row['figure']})" for row in rows if row["figure"].endswith(" x") and float(row["figure"][:-2]) < 1]
     lines += [f"Slower than the peer: {'; '.join(slower) or 'in none of these rows'}.", "", _origin(sections, _VECTORS)]
@@ -41,16 +41,16 @@ def render_language_models(results: dict[str, Any] | None) -> str:
     sections = _measured(results, language_models=True)
     if not sections:
         return "Not measured yet: `python -m benchmarks --only lm --data FOLDER` does it.\n"
-    rows = [row for section in sections for row in section["rows"]]
+    rows = [row for section in sections.values() for row in section["rows"]]
     lines = ["| measured | unit | lexloom | beside it | result | asked for |", "|---|---|---|---|---|---|", *map(_judged_line, rows), ""]
     missed = [f"{row['what']} ({row['figure']}, asked for: {row['bar']})" for row in rows if row["met"] is False]
     lines += [f"Missed: {'; '.join(missed) or 'nothing that was asked for'}.", "", _origin(sections, _LANGUAGE_MODELS)]
     return "\n".join(lines) + "\n"
 
 
-def _measured(results: dict[str, Any] | None, *, language_models: bool) -> list[dict[str, Any]]:
+def _measured(results: dict[str, Any] | None, *, language_models: bool) -> dict[str, dict[str, Any]]:
     found = (results or {"sections": {}})["sections"].items()
-    return [section for name, section in found if section["rows"] and (name in LANGUAGE_MODELS) == language_models]
+    return {name: section for name, section in found if section["rows"] and (name in LANGUAGE_MODELS) == language_models}
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -68,22 +68,18 @@ def _judged_line(row: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _origin(sections: list[dict[str, Any]], packages: tuple[str, ...]) -> str:
-    """Say where, when and at which commit the sections were measured; each only once where they agree."""
-
-    def all_of(texts: list[str]) -> str:
-        return " and ".join(dict.fromkeys(texts))
-
-    machines = [
-        "{cpu}, {cores} cores, {memory_gb} GB, {system}, Python {python}".format(**section["machine"])
-        + (" (a slice of the text: these figures judge nothing)" if section["quick"] else "")
-        for section in sections
-    ]
-    commits = [f"`{section['commit'][:12] or 'no commit'}`{' with changes' if section['modified'] else ''}" for section in sections]
-    days = [section["finished"][:10] for section in sections]
-    versions = sections[0]["versions"]
-    named = ", ".join(f"{name} {versions[name]}" for name in packages if name in versions)
-    return f"Measured at {all_of(commits)} on {all_of(days)}: {all_of(machines)}; {named}."
+def _origin(sections: dict[str, dict[str, Any]], packages: tuple[str, ...]) -> str:
+    """Say where, when and at which commit the sections were measured: once where they agree, else section by section."""
+    found: dict[str, list[str]] = {}  # the sections of each origin
+    for name, section in sections.items():
+        versions = ", ".join(f"{package} {section['versions'][package]}" for package in packages if package in section["versions"])
+        machine = "{cpu}, {cores} cores, {memory_gb} GB, {system}, Python {python}".format(**section["machine"])
+        commit = f"`{section['commit'][:12] or 'no commit'}`{' with changes' if section['modified'] else ''}"
+        quick = " (a slice of the text: these figures judge nothing)" if section["quick"] else ""
+        found.setdefault(f"{commit} on {section['finished'][:10]}: {machine}{quick}; {versions}.", []).append(name)
+    if len(found) == 1:
+        return f"Measured at {next(iter(found))}"
+    return "\n".join(f"- {', '.join(f'`{name}`' for name in names)} measured at {origin}" for origin, names in found.items())
 
 
 def fill(text: str, figures: str, markers: tuple[str, str] = (BEGIN, END)) -> str:

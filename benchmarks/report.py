@@ -155,11 +155,12 @@ def keep(out: Path, name: str, section: Section, quick: bool) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Name the processor, its cores in use, the memory and the Python."""
-    info = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    models = [line.split(":", 1)[1].strip() for line in info if line.startswith("model name")]
+    """Name the processor and the widest of the instructions that matter here, its cores in use, the memory and the Python."""
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    models = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
+    instructions = next((f" ({name})" for name in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if name in info), "")
     return {
-        "cpu": models[0] if models else platform.processor(),
+        "cpu": (models[0] if models else platform.processor()) + instructions,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": f"{platform.system()} {platform.machine()}",

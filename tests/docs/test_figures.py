@@ -58,7 +58,9 @@ def test_where_lexloom_is_slower_is_said():
 
 def test_sections_of_several_commits_are_all_named():
     later = {**copy.deepcopy(SECTION), "commit": "fedcba9876543210", "modified": True}
-    assert "`0123456789ab` and `fedcba987654` with changes" in render({"sections": {"a": SECTION, "b": later}})
+    page = render({"sections": {"a": SECTION, "b": later, "c": SECTION}})
+    assert "\n- `a`, `c` measured at `0123456789ab` on 2026-01-02: A CPU" in page
+    assert "\n- `b` measured at `fedcba987654` with changes on 2026-01-02: A CPU" in page
 
 
 @pytest.mark.parametrize("results", [None, {"sections": {}}, {"sections": {"torch": {**SECTION, "rows": []}}}])
