@@ -104,6 +104,14 @@ def evaluate(vectors: str, similarity: dict[str, str], analogy: str) -> Result:
     return {"scores": {**scores, "Google analogies": questions.accuracy}, "covered": questions.covered, "tokens": len(table)}
 
 
+def nearest(vectors: str, word: str, k: int) -> Result:
+    """Name the words closest to a word."""
+    from lexloom.vectors.formats import load_vectors
+    from lexloom.vectors.search import neighbors
+
+    return {"words": [neighbor.word for neighbor in neighbors(load_vectors(vectors), word, k)]}
+
+
 # ---- queries and loading -------------------------------------------------------------------------------------------------------------
 
 

@@ -2,55 +2,64 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.language_model import SECTIONS as LANGUAGE_MODELS
 from benchmarks.processes import ROOT
 from benchmarks.report import shown
+from benchmarks.sections import SECTIONS as VECTORS
 
+RESULTS = ROOT / "benchmarks" / "results.json"
+README, VECTORS_PAGE, LM_PAGE = ROOT / "README.md", ROOT / "docs" / "vectors.md", ROOT / "docs" / "language_models.md"
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
-LM_MARKERS = ("<!-- lm-figures -->", "<!-- /lm-figures -->")
-RESULTS, README, LM_PAGE = ROOT / "benchmarks" / "results.json", ROOT / "README.md", ROOT / "docs" / "language_models.md"
-_VECTORS = ("lexloom", "numba", "numpy", "polars", "gensim", "fasttext-numpy2", "torch")
-_LANGUAGE_MODELS = ("lexloom", "torch", "lightning")
+PEERS = ("gensim", "fasttext-numpy2")
+JUDGED = {"torch", *LANGUAGE_MODELS}
+BESIDE_PEERS = [name for name in VECTORS if name != "torch"]
+"""The sections of the README's table; the others have theirs in docs/."""
 
 
 def render(results: dict[str, Any] | None) -> str:
-    """Render the sections about vectors as Markdown: the table, where lexloom is slower, and what it was measured on.
+    """Render the sections beside peers as Markdown: the table, where lexloom is slower, and what it was measured on.
 
     Args:
         results: what `benchmarks.report.keep` wrote; None where nothing was measured.
     """
-    sections = _measured(results, language_models=False)
+    sections = _measured(results, BESIDE_PEERS)
     if not sections:
         return "Not measured yet: `make bench` does it.\n"
     rows = [row for section in sections.values() for row in section["rows"]]
     lines = ["| measured | unit | lexloom | peer | result or limit |", "|---|---|---|---|---|", *map(_line, rows), ""]
     slower = [f"{row['what']} ({row['figure']})" for row in rows if row["figure"].endswith(" x") and float(row["figure"][:-2]) < 1]
-    lines += [f"Slower than the peer: {'; '.join(slower) or 'in none of these rows'}.", "", _origin(sections, _VECTORS)]
+    lines += [f"Slower than the peer: {'; '.join(slower) or 'in none of these rows'}.", "", _origin(sections)]
     return "\n".join(lines) + "\n"
 
 
-def render_language_models(results: dict[str, Any] | None) -> str:
-    """Render the sections about language models as Markdown: the table, the bars that were missed, and what it was measured on.
+def render_judged(results: dict[str, Any] | None, names: Sequence[str]) -> str:
+    """Render sections as Markdown beside what was asked for: the table, what was missed, what is not measured yet, and where it was.
 
     Args:
-        results: what `benchmarks.report.keep` wrote; None where nothing was measured.
+        results: as for `render`.
+        names: of the sections.
     """
-    sections = _measured(results, language_models=True)
-    if not sections:
-        return "Not measured yet: `python -m benchmarks --only lm --data FOLDER` does it.\n"
+    sections = _measured(results, names)
     rows = [row for section in sections.values() for row in section["rows"]]
-    lines = ["| measured | unit | lexloom | beside it | result | asked for |", "|---|---|---|---|---|---|", *map(_judged_line, rows), ""]
-    missed = [f"{row['what']} ({row['figure']}, asked for: {row['bar']})" for row in rows if row["met"] is False]
-    lines += [f"Missed: {'; '.join(missed) or 'nothing that was asked for'}.", "", _origin(sections, _LANGUAGE_MODELS)]
-    return "\n".join(lines) + "\n"
+    parts = []
+    if rows:
+        table = ["| measured | unit | lexloom | beside it | result | asked for |", "|---|---|---|---|---|---|", *map(_judged_line, rows)]
+        missed = [f"{row['what']} ({row['figure']}, asked for: {row['bar']})" for row in rows if row["met"] is False]
+        parts += ["\n".join(table), f"Missed: {'; '.join(missed) or 'nothing that was asked for'}."]
+    if waiting := [f"`{name}`" for name in names if name not in sections]:
+        parts.append(f"Not measured yet: {', '.join(waiting)}.")
+    if sections:
+        parts.append(_origin(sections))
+    return "\n\n".join(parts) + "\n"
 
 
-def _measured(results: dict[str, Any] | None, *, language_models: bool) -> dict[str, dict[str, Any]]:
-    found = (results or {"sections": {}})["sections"].items()
-    return {name: section for name, section in found if section["rows"] and (name in LANGUAGE_MODELS) == language_models}
+def _measured(results: dict[str, Any] | None, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    found = (results or {"sections": {}})["sections"]
+    return {name: found[name] for name in names if name in found and found[name]["rows"]}
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -68,10 +77,11 @@ def _judged_line(row: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _origin(sections: dict[str, dict[str, Any]], packages: tuple[str, ...]) -> str:
+def _origin(sections: dict[str, dict[str, Any]]) -> str:
     """Say where, when and at which commit the sections were measured: once where they agree, else section by section."""
     found: dict[str, list[str]] = {}  # the sections of each origin
     for name, section in sections.items():
+        packages = ("lexloom", "torch", "lightning") if name in JUDGED else ("lexloom", "numba", "numpy", "polars", *PEERS)
         versions = ", ".join(f"{package} {section['versions'][package]}" for package in packages if package in section["versions"])
         machine = "{cpu}, {cores} cores, {memory_gb} GB, {system}, Python {python}".format(**section["machine"])
         commit = f"`{section['commit'][:12] or 'no commit'}`{' with changes' if section['modified'] else ''}"
@@ -82,27 +92,27 @@ def _origin(sections: dict[str, dict[str, Any]], packages: tuple[str, ...]) -> s
     return "\n".join(f"- {', '.join(f'`{name}`' for name in names)} measured at {origin}" for origin, names in found.items())
 
 
-def fill(text: str, figures: str, markers: tuple[str, str] = (BEGIN, END)) -> str:
+def fill(text: str, figures: str) -> str:
     """Replace what stands between the two markers of a page.
 
     Raises:
         ValueError: a marker is missing.
     """
-    begin, end = markers
-    head, _, rest = text.partition(begin)
-    _, marker, tail = rest.partition(end)
+    head, _, rest = text.partition(BEGIN)
+    _, marker, tail = rest.partition(END)
     if not marker:
-        raise ValueError(f"the page has no {begin} followed by {end}")
-    return f"{head}{begin}\n{figures}{end}{tail}"
+        raise ValueError(f"the page has no {BEGIN} followed by {END}")
+    return f"{head}{BEGIN}\n{figures}{END}{tail}"
 
 
 def filled_pages(results: dict[str, Any] | None) -> dict[Path, str]:
-    """Give the whole text of every page that shows figures, filled: README.md, and docs/language_models.md once it has a place for them."""
-    pages = {README: fill(README.read_text(encoding="utf-8"), render(results))}
-    page = LM_PAGE.read_text(encoding="utf-8") if LM_PAGE.exists() else ""
-    if LM_MARKERS[0] in page:
-        pages[LM_PAGE] = fill(page, render_language_models(results), LM_MARKERS)
-    return pages
+    """Give the whole text of every page that shows figures, filled."""
+    figures = {
+        README: render(results),
+        VECTORS_PAGE: render_judged(results, ["torch"]),
+        LM_PAGE: render_judged(results, [*LANGUAGE_MODELS]),
+    }
+    return {page: fill(page.read_text(encoding="utf-8"), part) for page, part in figures.items()}
 
 
 def main() -> None:
@@ -110,7 +120,7 @@ def main() -> None:
     source = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
     results = json.loads(source.read_text()) if source.exists() else None
     if source != RESULTS:
-        print(render(results), render_language_models(results), sep="\n")
+        print(render(results), render_judged(results, ["torch", *LANGUAGE_MODELS]), sep="\n")
         return
     for page, text in filled_pages(results).items():
         page.write_text(text, encoding="utf-8")

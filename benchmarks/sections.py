@@ -5,8 +5,8 @@ The bars are those that the project set itself before it was built; they are not
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -175,26 +175,51 @@ def torch(setting: Setting) -> Section:
     if find_spec("torch") is None:
         return section
     options = ("--tokenizer", "whitespace", "--min-count", 1 if setting.quick else 10)
-    arms = {"kernels": ("kernels", 5), "kernels, 25 epochs": ("kernels", 25), "torch": ("torch", 5)}
-    losses: dict[str, list[float]] = {arm: [] for arm in arms}
-    speeds: dict[str, list[float]] = {arm: [] for arm in arms}
-    scores: dict[str, dict[str, list[float]]] = {arm: {} for arm in arms}
+    kernels: dict[str, Sequence[object]] = {
+        "kernel window, 5 epochs": (),
+        "kernel window, 25 epochs": ("--epochs", 25),
+        "kernel pair, 5 epochs": ("--kernel", "pair"),
+    }
+    found: dict[str, _Arm] = {}
     for seed in setting.seeds:
-        for arm, (engine, epochs) in arms.items():
-            name = f"ptb-{engine}"
-            run, records = _train(setting, corpus, *options, "--engine", engine, "--epochs", epochs, "--seed", seed, name=name)
-            judged = run_job("evaluate", vectors=WORK / name, similarity=setting.similarity_files, analogy=setting.analogy_file)
-            section.runs += [run, judged]
-            losses[arm].append(records[-1]["loss"])
-            speeds[arm].append(_speed(records))
-            for file in setting.similarity_files:
-                scores[arm].setdefault(file, []).append(judged.result["scores"][file])
-    section.ratio("Penn Treebank, skipgram dim 100", "raw words/s", speeds["kernels"], speeds["torch"], "engine torch, batch 512, Adam")
-    section.amount("Penn Treebank, engine torch: loss of the 5th epoch", "nats", losses["torch"], at_most=0.41)
-    for arm in ("kernels", "kernels, 25 epochs"):
-        for file, theirs in scores["torch"].items():
-            section.amount(f"Penn Treebank, {arm}: {file}", "score", scores[arm][file], peer=theirs, peer_name="engine torch, 5 epochs")
+        for arm, chosen in {**kernels, _TORCH: ("--engine", "torch")}.items():
+            run, records = _train(setting, corpus, *options, *chosen, "--seed", seed, name="ptb-skipgram")
+            judged = run_job("evaluate", vectors=WORK / "ptb-skipgram", similarity=setting.similarity_files, analogy=setting.analogy_file)
+            near = run_job("nearest", vectors=WORK / "ptb-skipgram", word="chip", k=5)
+            section.runs += [run, judged, near]
+            print(f"  {arm}, next to chip: {', '.join(near.result['words'])}")
+            found.setdefault(arm, _Arm()).add(records, judged.result["scores"], near.result["words"])
+    torch = found.pop(_TORCH)
+    section.amount("engine torch: loss of the 5th epoch", "nats", torch.losses, at_most=0.41)
+    section.amount("engine torch: intel or microprocessor among the 5 neighbours of chip", "share of seeds", torch.sensible, at_least=1)
+    for arm, kernel in found.items():
+        section.ratio(arm, "raw words/s", kernel.speeds, torch.speeds, _TORCH)
+    for arm, kernel in found.items():
+        for file, theirs in torch.scores.items():
+            section.amount(f"{arm}: {file}", "score", kernel.scores[file], peer=theirs, peer_name=_TORCH)
     return section
+
+
+_TORCH = "engine torch, 5 epochs"
+
+
+@dataclass
+class _Arm:
+    """What one way of training comes to, a value for each seed."""
+
+    losses: list[float] = field(default_factory=list)
+    speeds: list[float] = field(default_factory=list)
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    sensible: list[float] = field(default_factory=list)
+    """1 where the neighbours of "chip" are of its kind, else 0."""
+
+    def add(self, records: list[dict[str, Any]], scores: dict[str, float], near_chip: list[str]) -> None:
+        """Add a seed: its log, its scores by file, the words next to "chip"."""
+        self.losses.append(records[-1]["loss"])
+        self.speeds.append(_speed(records))
+        for file in scores:
+            self.scores.setdefault(file, []).append(scores[file])
+        self.sensible.append(not {"intel", "microprocessor"}.isdisjoint(near_chip))
 
 
 SECTIONS: dict[str, Callable[[Setting], Section]] = {

@@ -1,6 +1,7 @@
 """Checks that the frozen dataclasses of options share; each complaint names the option, its value, and what is expected."""
 
 import math
+from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lexloom.errors import ConfigError
@@ -18,34 +19,36 @@ def check_choices(options: Any) -> None:
             raise ConfigError(f"{name} is {value!r}: expected one of {', '.join(choices)}")
 
 
-def check_at_least(name: str, value: float | None, least: float, *, at_most: float = math.inf) -> None:
-    """Refuse a number out of bounds, infinity and NaN; None, an option that is not given, is fine.
-
-    Args:
-        name: the option's.
-        value: what it is.
-        least: the lower bound; a float where the option need not be a whole number.
-        at_most: the upper bound.
-
-    Raises:
-        ConfigError: it is out of bounds.
-    """
-    if value is None:
-        return
-    if not value >= least or not math.isfinite(value):  # "not >=" also refuses NaN
-        raise ConfigError(f"{name} is {value}: expected a {'' if isinstance(least, float) else 'whole '}number of at least {least:g}")
-    if value > at_most:
-        raise ConfigError(f"{name} is {value}: expected at most {at_most:g}")
-
-
-def check_above_zero(name: str, value: float | None) -> None:
-    """Refuse a number that is not above 0, infinity and NaN; None, an option that is not given, is fine.
+def check_whole(name: str, value: int | None, least: int, *, at_most: float = math.inf) -> None:
+    """Refuse what is no whole number or out of bounds; None, an option that is not given, is fine.
 
     Raises:
         ConfigError: it is.
     """
-    if value is not None and not 0 < value < math.inf:
-        raise ConfigError(f"{name} is {value}: expected a number above 0")
+    if value is not None and not (_is_whole(value) and value >= least):
+        raise ConfigError(f"{name} is {value!r}: expected a whole number of at least {least}")
+    if value is not None and value > at_most:
+        raise ConfigError(f"{name} is {value}: expected at most {at_most}")
+
+
+def check_at_least(name: str, value: float | None, least: float) -> None:
+    """Refuse what is no number, infinite, or below the bound; None, an option that is not given, is fine.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if value is not None and not (_is_number(value) and value >= least):
+        raise ConfigError(f"{name} is {value!r}: expected a number of at least {least:g}")
+
+
+def check_above_zero(name: str, value: float | None) -> None:
+    """Refuse what is no number, infinite, or not above 0; None, an option that is not given, is fine.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if value is not None and not (_is_number(value) and value > 0):
+        raise ConfigError(f"{name} is {value!r}: expected a number above 0")
 
 
 def check_share(name: str, value: float | None) -> None:
@@ -54,5 +57,13 @@ def check_share(name: str, value: float | None) -> None:
     Raises:
         ConfigError: it is.
     """
-    if value is not None and not 0 <= value < 1:
-        raise ConfigError(f"{name} is {value}: expected a share from 0 up to, but not including, 1")
+    if value is not None and not (_is_number(value) and 0 <= value < 1):
+        raise ConfigError(f"{name} is {value!r}: expected a share from 0 up to, but not including, 1")
+
+
+def _is_whole(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Integral)
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)

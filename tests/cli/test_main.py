@@ -30,7 +30,7 @@ def test_version_is_the_packages(run):
         (["vectors", "train", "x.txt", "--out", "o", "--model", "glove"], 'Invalid value "glove" for --model'),
         (["vectors", "train", "x.txt", "--out", "o", "--patience", "1"], "nothing is held out"),
         (["vectors", "train", "x.txt", "--out", "o", "--normalization", "nfd"], "nfc"),
-        (["vectors", "train", "x.txt", "--out", "o", "--min-count", "0"], "min_count 0: expected at least 1"),
+        (["vectors", "train", "x.txt", "--out", "o", "--min-count", "0"], "min_count is 0: expected a whole number of at least 1"),
         (["vectors", "evaluate", "x.txt"], "nothing to judge by"),
         (["demo", "--corpus", "missing.txt"], "missing.txt: no such file"),
     ],

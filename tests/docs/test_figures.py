@@ -6,7 +6,7 @@ import json
 import pytest
 from benchmarks.loop import Loop
 from benchmarks.processes import ROOT
-from benchmarks.readme import BEGIN, END, LM_MARKERS, README, RESULTS, fill, filled_pages, render, render_language_models
+from benchmarks.readme import BEGIN, END, README, RESULTS, fill, filled_pages, render, render_judged
 from benchmarks.report import Section, shown
 
 ROW = {
@@ -58,30 +58,33 @@ def test_where_lexloom_is_slower_is_said():
 
 def test_sections_of_several_commits_are_all_named():
     later = {**copy.deepcopy(SECTION), "commit": "fedcba9876543210", "modified": True}
-    page = render({"sections": {"a": SECTION, "b": later, "c": SECTION}})
-    assert "\n- `a`, `c` measured at `0123456789ab` on 2026-01-02: A CPU" in page
-    assert "\n- `b` measured at `fedcba987654` with changes on 2026-01-02: A CPU" in page
+    page = render({"sections": {"speed": SECTION, "road": later, "memory": SECTION}})
+    assert "\n- `speed`, `memory` measured at `0123456789ab` on 2026-01-02: A CPU" in page
+    assert "\n- `road` measured at `fedcba987654` with changes on 2026-01-02: A CPU" in page
 
 
-@pytest.mark.parametrize("results", [None, {"sections": {}}, {"sections": {"torch": {**SECTION, "rows": []}}}])
-@pytest.mark.parametrize("table", [render, render_language_models])
+@pytest.mark.parametrize("results", [None, {"sections": {}}, {"sections": {"speed": {**SECTION, "rows": []}}}])
+@pytest.mark.parametrize("table", [render, lambda results: render_judged(results, ["speed"])])
 def test_nothing_measured_is_said(table, results):
-    assert table(results).startswith("Not measured yet")
+    assert "Not measured yet: " in table(results)
 
 
-def test_language_models_have_a_table_of_their_own():
+def test_judged_sections_have_a_table_of_their_own():
     perplexity = {**ROW, "what": "test", "unit": "perplexity", "ours": [115.62], "peer": [], "peer_name": "", "figure": "115.6"}
     results = {"sections": {"speed": SECTION, "lm-speed": {**SECTION, "rows": [{**perplexity, "bar": "at most 116", "met": True}]}}}
-    assert "| test | perplexity | 115.6 |  |  | at most 116 |" in render_language_models(results)
-    assert "Missed: nothing that was asked for." in render_language_models(results)
-    assert "raw words/s" not in render_language_models(results)
+    page = render_judged(results, ["torch", "lm-speed", "ptb-recipe"])
+    assert "| test | perplexity | 115.6 |  |  | at most 116 |" in page
+    assert "Missed: nothing that was asked for." in page
+    assert "Not measured yet: `torch`, `ptb-recipe`." in page
+    assert "raw words/s" not in page
     assert "perplexity" not in render(results)
 
 
-def test_what_a_language_model_missed_is_said():
+def test_what_was_missed_is_said():
     slow = {**ROW, "figure": "0.50 x", "bar": "at least 0.95 x", "met": False}
-    page = render_language_models({"sections": {"lm-speed": {**SECTION, "rows": [slow]}}})
+    page = render_judged({"sections": {"lm-speed": {**SECTION, "rows": [slow]}}}, ["lm-speed"])
     assert "Missed: speed (0.50 x, asked for: at least 0.95 x)." in page
+    assert "Not measured yet" not in page
 
 
 @pytest.mark.parametrize(
@@ -144,13 +147,10 @@ def test_a_recipe_beyond_the_bare_loop_is_refused():
         Loop.of_recipe(ROOT / "recipes/language_model/penn-treebank.toml")
 
 
-@pytest.mark.parametrize("markers", [(BEGIN, END), LM_MARKERS])
-def test_filling_replaces_what_stands_between_the_markers(markers):
-    begin, end = markers
-    page = f"a\n{begin}\nold\n{end}\nb"
-    filled = fill(page, "new\n", markers)
-    assert filled == f"a\n{begin}\nnew\n{end}\nb"
-    assert fill(filled, "new\n", markers) == filled
+def test_filling_replaces_what_stands_between_the_markers():
+    filled = fill(f"a\n{BEGIN}\nold\n{END}\nb", "new\n")
+    assert filled == f"a\n{BEGIN}\nnew\n{END}\nb"
+    assert fill(filled, "new\n") == filled
 
 
 def test_a_page_without_markers_is_refused():

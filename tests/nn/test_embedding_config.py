@@ -118,8 +118,9 @@ def test_the_configured_length_comes_before_the_models():
 
 
 def test_all_options_reach_the_layer():
-    options = {"max_norm": 1.0, "norm_type": 1.0, "scale_grad_by_freq": True, "word_dropout": 0.1, "embedding_dropout": 0.2}
-    layer, _ = made(padding_idx=2, **options)
+    options = {"max_norm": 1.0, "norm_type": 1.0, "scale_grad_by_freq": True, "word_dropout": 0.1}
+    layer, _ = made(padding_idx=2, embedding_dropout=0.2, **options)
+    assert layer.dropout.p == 0.2
     assert {name: getattr(layer, name) for name in options} == options
     assert (layer.padding_idx, layer.unk_id) == (2, 0)
     assert made(sparse=True)[0].sparse

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lexloom.errors import ConfigError
 from lexloom.nn.dropout import drop_weights, locked_dropout
-from lexloom.nn.recurrent import Recurrent, RecurrentConfig
+from lexloom.nn.recurrent import Recurrent, RecurrentConfig, has_bfloat16
 
 E, D = 4, 6
 CELLS = ["rnn", "gru", "lstm"]
@@ -216,10 +216,12 @@ def test_the_lstm_takes_onednns_path_also_with_weight_drop(weight_drop, bidirect
     assert any(name.startswith("MkldnnRnn") for name in graph(outputs)) == torch.backends.mkldnn.is_available()
 
 
+@pytest.mark.parametrize("bfloat16", [has_bfloat16(), False])
 @both_ways
 @implementations
 @cells
-def test_under_autocast_the_state_stays_float32(cell, implementation, bidirectional):
+def test_under_autocast_the_state_stays_float32(monkeypatch, cell, implementation, bidirectional, bfloat16):
+    monkeypatch.setattr("lexloom.nn.recurrent.has_bfloat16", lambda: bfloat16)
     made = layers(bidirectional, cell=cell, implementation=implementation, num_layers=2, layer_dropout=0.1, weight_drop=0.1)
     inputs = torch.randn(3, 5, E)
     expected, _ = made.eval()(inputs)

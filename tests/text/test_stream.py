@@ -109,6 +109,14 @@ def test_words_that_the_vocabulary_lacks_are_unk(stores):
     assert store.vocabulary.decode(stream) == ["the", "<unk>", "<eos>", "<unk>", "cat", "<eos>"]
 
 
+@every_level
+def test_tokens_are_taken_as_they_are(stores, level):
+    store = stores[level]
+    token = store.vocabulary.tokens[5]
+    stream = encode_stream(iterable_corpus([[token, "no such token"], [token]]), store.tokenizer, store.vocabulary)
+    assert store.vocabulary.decode(stream) == [token, "<unk>", "<eos>", token, "<eos>"]
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], blacklist_characters=SPACE)), min_size=1))
 def test_any_characters_come_back(lines):

@@ -176,8 +176,8 @@ def test_the_schedule_ends_with_the_time(tmp_path, clock):
     assert shares[0] < 0.1 and shares[-1] >= 1
 
 
-@pytest.mark.parametrize(("seconds", "epochs"), [(0.0, [1, 2, 3, 4]), (3600.0, [4])])
-def test_a_checkpoint_is_written_when_the_last_is_old_and_at_the_end(tmp_path, monkeypatch, seconds, epochs):
+@pytest.mark.parametrize(("seconds", "epochs"), [(0.0, [1, 2, 3, 4]), (3600.0, [1, 4])])
+def test_a_checkpoint_is_written_of_the_first_epoch_when_the_last_is_old_and_at_the_end(tmp_path, monkeypatch, seconds, epochs):
     written = []
     real = torch.save
 

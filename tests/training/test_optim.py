@@ -146,7 +146,8 @@ def test_sparse_gradients_take_the_same_steps_as_dense_ones():
         torch.testing.assert_close(one, other)
 
 
-def test_half_precision_with_scaling_takes_no_fused_step():
+def test_half_precision_with_scaling_takes_no_fused_step(monkeypatch):
+    monkeypatch.setattr("lexloom.training.processor.has_bfloat16", lambda: True)
     fused = [optimizer_of(language_model(), precision=precision).defaults["fused"] for precision in ("32", "bf16-mixed", "16-mixed")]
     assert fused == [True, True, False]
 

@@ -19,14 +19,13 @@ def model_progress(corpus: Corpus, training: TrainingConfig) -> Iterator[Reporte
     """Show a training: a bar on standard error where that is a terminal, and a line an epoch on standard output."""
     with training_bar(shown=is_first_process()) as bar:
         line = bar.add_task("reading", total=None, status="")
-        per_character = 1.0  # characters for each token
+        sizes = {"characters": 1.0, "bytes": 1.0}  # of a token
 
         def encoding(size: int) -> None:
             bar.update(line, description="encoding", status=f"{size / 1e6:.0f} MB of text")
 
         def prepared(facts: dict[str, Any]) -> None:
-            nonlocal per_character
-            per_character = facts["sizes"]["characters"]
+            sizes.update(facts["sizes"])
             for text in describe_job(facts):
                 _say(text)
             for problem in corpus.report.warnings() + facts["problems"]:
@@ -35,9 +34,10 @@ def model_progress(corpus: Corpus, training: TrainingConfig) -> Iterator[Reporte
                 warn(facts["coverage"]["warning"])
 
         def working(now: Working) -> None:
-            bits = now.loss / math.log(2) / per_character
-            status = f"perplexity {_perplexity(now.loss)}  {bits:.3f} bits/character  {now.tokens_per_second:,.0f} tokens/s  " + (
-                f"learning rate {now.learning_rate:.4g}"
+            bits = now.loss / math.log(2)
+            status = (
+                f"perplexity {_perplexity(now.loss)}  {bits / sizes['characters']:.3f} bits/character  "
+                f"{bits / sizes['bytes']:.3f} bits/byte  {now.tokens_per_second:,.0f} tokens/s  learning rate {now.learning_rate:.4g}"
             )
             bar.update(line, description=f"epoch {now.epoch}/{training.epochs}", total=1.0, completed=now.fraction, status=status)
 

@@ -47,7 +47,7 @@ class Model(nn.Module, ABC):
     """A network with the vocabulary and the tokenizer that its ids come from.
 
     Attributes:
-        kind: its name in `MODELS` and in model folders.
+        kind: its name in model folders.
     """
 
     kind: ClassVar[str]

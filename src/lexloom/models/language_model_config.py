@@ -7,7 +7,7 @@ from typing import Literal
 from lexloom.errors import ConfigError
 from lexloom.nn.embedding_config import EmbeddingConfig
 from lexloom.nn.recurrent_config import RecurrentConfig
-from lexloom.options import check_at_least, check_choices, check_share
+from lexloom.options import check_at_least, check_choices, check_share, check_whole
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
 
@@ -48,7 +48,7 @@ class LanguageModelConfig:
         check_at_least("activation_penalty", self.activation_penalty, 0.0)
         check_at_least("temporal_penalty", self.temporal_penalty, 0.0)
         check_at_least("div_value", self.div_value, 1.0)
-        check_at_least("num_sampled", self.num_sampled, 2)
+        check_whole("num_sampled", self.num_sampled, 2)
         if self.num_sampled is not None and self.softmax == "adaptive":
             raise ConfigError("num_sampled belongs to the full or tied softmax, not to the adaptive one; leave one of them out")
         if self.cutoffs is not None and self.softmax != "adaptive":
@@ -104,9 +104,9 @@ class WindowConfig:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check_at_least("batch_size", self.batch_size, 1)
-        check_at_least("bptt", self.bptt, 1)
-        check_at_least("sample_every", self.sample_every, 1)
+        check_whole("batch_size", self.batch_size, 1)
+        check_whole("bptt", self.bptt, 1)
+        check_whole("sample_every", self.sample_every, 1)
 
 
 _LEVEL_TOKENIZERS = {"character": "characters", "word": "words", "subword": "bpe"}

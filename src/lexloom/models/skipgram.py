@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lexloom.models.base import Model, Outcome, State
+from lexloom.nn.embedding import Embedding
 from lexloom.text.tokenizers import TextTokenizer
 from lexloom.text.vocabulary import Vocabulary
 
@@ -35,10 +36,9 @@ class SkipGram(Model):
             generator: where the first rows come from; torch's own state unless given.
         """
         super().__init__(vocabulary, tokenizer)
-        self.centres = nn.Embedding(len(vocabulary), dim)
-        self.contexts = nn.Embedding(len(vocabulary), dim)
-        for embedding in (self.centres, self.contexts):
-            nn.init.xavier_uniform_(embedding.weight, generator=generator)  # Glorot & Bengio 2010
+        size = len(vocabulary), dim
+        first, second = (nn.init.xavier_uniform_(torch.empty(size), generator=generator) for _ in range(2))  # Glorot & Bengio 2010
+        self.centres, self.contexts = Embedding(*size, weight=first), Embedding(*size, weight=second)
 
     def forward(self, centres: Tensor, contexts: Tensor) -> Tensor:
         """Give the logits of words being contexts.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lexloom.options import check_at_least
+from lexloom.options import check_whole
 
 
 @dataclass(frozen=True)
@@ -13,4 +13,4 @@ class SkipGramConfig:
     """Centres in a batch of the engine torch."""
 
     def __post_init__(self) -> None:
-        check_at_least("batch_size", self.batch_size, 1)
+        check_whole("batch_size", self.batch_size, 1)

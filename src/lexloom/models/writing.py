@@ -125,7 +125,7 @@ def _without_unknown(model: LanguageModel) -> StepFunction:
     def step(tokens: Tensor, state: State) -> Step:
         taken = take(tokens, state)
         taken.log_probs[:, unknown] = -math.inf
-        return taken
+        return taken._replace(log_probs=taken.log_probs.log_softmax(1))
 
     return step
 

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from lexloom.options import check_share
 
 
-class LockedDropout(nn.Module):
-    """`locked_dropout` as a layer: at work in training, nothing in evaluation.
+class _Dropout(nn.Module):
+    """At work in training, nothing in evaluation.
 
     Args:
-        p: share of the features that are dropped, at least 0 and under 1.
+        p: the share that is dropped, at least 0 and under 1.
 
     Raises:
         ConfigError: p is outside that range.
@@ -27,13 +27,33 @@ class LockedDropout(nn.Module):
         check_share("p", p)
         self.p = p
 
+    def extra_repr(self) -> str:
+        """Show p."""
+        return f"p={self.p}"
+
+
+class LockedDropout(_Dropout):
+    """`locked_dropout` as a layer."""
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Drop features of (B, T, D), the same ones at every step of a sequence."""
         return locked_dropout(inputs, self.p) if self.training else inputs
 
-    def extra_repr(self) -> str:
-        """Show p."""
-        return f"p={self.p}"
+
+class WeightDrop(_Dropout):
+    """`drop_weights` as a layer, for the hidden-to-hidden weights of recurrent ones."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Drop connections of a weight matrix."""
+        return drop_weights(weight, self.p) if self.training else weight
+
+
+class EmbeddingDropout(_Dropout):
+    """`drop_embeddings` as a layer."""
+
+    def forward(self, rows: Tensor, ids: Tensor, num_embeddings: int) -> Tensor:
+        """Drop whole words of looked-up rows (..., E), ids (...)."""
+        return drop_embeddings(rows, ids, num_embeddings, self.p) if self.training else rows
 
 
 def locked_dropout(inputs: Tensor, p: float) -> Tensor:
@@ -63,6 +83,21 @@ def drop_weights(weight: Tensor, p: float) -> Tensor:
         The same shape, a new draw at every call.
     """
     return weight * _mask(weight.shape, p, weight) if p else weight
+
+
+def drop_embeddings(rows: Tensor, ids: Tensor, num_embeddings: int, p: float) -> Tensor:
+    """Drop words wherever they occur (Gal & Ghahramani 2016; Merity et al. 2018).
+
+    Args:
+        rows: (..., E), looked up.
+        ids: int64 (...), of which words they are.
+        num_embeddings: V.
+        p: share of the words whose rows become 0; those of the others grow by 1 / (1 - p).
+
+    Returns:
+        (..., E), a new draw at every call.
+    """
+    return rows * _mask((num_embeddings,), p, rows)[ids].unsqueeze(-1) if p else rows
 
 
 def _mask(shape: Sequence[int], p: float, like: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lexloom.errors import ConfigError
+from lexloom.nn.dropout import EmbeddingDropout
 from lexloom.nn.embedding_config import EmbeddingConfig, check_rows
 from lexloom.nn.ids import check_on_device, check_word_dropout, drop_words, padding_row, refuse_unknown_ids
 from lexloom.nn.pretrained import Coverage, load_matching
@@ -148,7 +149,8 @@ class Embedding(nn.Module):
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
         self.unfreeze_epoch = unfreeze_epoch
-        self.unk_id, self.word_dropout, self.embedding_dropout = unk_id, word_dropout, embedding_dropout
+        self.unk_id, self.word_dropout = unk_id, word_dropout
+        self.dropout = EmbeddingDropout(embedding_dropout) if embedding_dropout else None
         rows = torch.randn(num_embeddings, embedding_dim) if weight is None else _copied(weight, (num_embeddings, embedding_dim))
         if self.padding_idx is not None:
             rows[self.padding_idx] = 0
@@ -192,10 +194,7 @@ class Embedding(nn.Module):
             place = self._place[ids]
             held = nn.functional.embedding(place.clamp(min=0), self.fixed)  # five times as fast as self.fixed[...]
             rows = torch.where((place < 0).unsqueeze(-1), rows, held)
-        if self.training and self.embedding_dropout:
-            scale = rows.new_empty(self.num_embeddings).bernoulli_(1 - self.embedding_dropout).div_(1 - self.embedding_dropout)
-            rows = rows * scale[ids].unsqueeze(-1)
-        return rows
+        return rows if self.dropout is None else self.dropout(rows, ids, self.num_embeddings)
 
     @property
     def matrix(self) -> Tensor:
@@ -253,7 +252,7 @@ class Embedding(nn.Module):
     def extra_repr(self) -> str:
         """Describe the layer in a printed model."""
         parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
-        for name in ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse", "word_dropout", "embedding_dropout"):
+        for name in ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse", "word_dropout"):
             value = getattr(self, name)
             if value != getattr(EmbeddingConfig, name, None):
                 parts.append(f"{name}={value}")

@@ -1,12 +1,11 @@
 """What an embedding layer can be told: one frozen dataclass; the command line and TOML files mirror it. It needs no torch."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from lexloom.errors import ConfigError
-from lexloom.options import check_above_zero, check_at_least, check_choices, check_share
+from lexloom.options import check_above_zero, check_at_least, check_choices, check_share, check_whole
 
 Missing = Literal["random", "mean", "zero"]
 
@@ -48,8 +47,8 @@ class EmbeddingConfig:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check_at_least("embedding_dim", self.embedding_dim, 1)
-        check_at_least("unfreeze_epoch", self.unfreeze_epoch, 1)
+        check_whole("embedding_dim", self.embedding_dim, 1)
+        check_whole("unfreeze_epoch", self.unfreeze_epoch, 1)
         check_at_least("initialization_scale", self.initialization_scale, 0.0)
         check_above_zero("vectors_std", self.vectors_std)
         if self.vectors_std is not None and self.vectors is None:
@@ -77,8 +76,7 @@ def check_rows(max_norm: float | None, norm_type: float, scale_grad_by_freq: boo
     Raises:
         ConfigError: they are.
     """
-    if max_norm is not None and not 0 < max_norm < math.inf:
-        raise ConfigError(f"max_norm is {max_norm}: expected a number above 0")
+    check_above_zero("max_norm", max_norm)
     if not norm_type > 0:
         raise ConfigError(f"norm_type is {norm_type}: expected a number above 0, or inf")
     check_share("embedding_dropout", embedding_dropout)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lexloom.errors import ConfigError
-from lexloom.nn.dropout import drop_weights, locked_dropout
+from lexloom.nn.dropout import LockedDropout, WeightDrop
 from lexloom.nn.fused_step import CELLS
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.nn.scratch import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
@@ -40,6 +40,7 @@ class Recurrent(nn.Module):
         layer = _TorchLayer if config.implementation == "torch" else _ScratchLayer
         sizes = [input_size] + [self.output_size] * (config.num_layers - 1)
         self.layers = nn.ModuleList(layer(size, config, self.directions) for size in sizes)
+        self.layer_dropout = LockedDropout(config.layer_dropout or 0.0)
         self.state_tensors = 2 if config.cell == "lstm" else 1
 
     def initial_state(self, rows: int) -> State:
@@ -69,9 +70,7 @@ class Recurrent(nn.Module):
         outputs, ends = inputs, []
         starts = zip(*(part.chunk(len(self.layers), 1) for part in state), strict=True)  # a layer's: each (B, directions, D)
         for number, (layer, start) in enumerate(zip(self.layers, starts, strict=True)):
-            if number and self.training:
-                outputs = locked_dropout(outputs, self.config.layer_dropout or 0.0)
-            outputs, end = layer(outputs, start)
+            outputs, end = layer(self.layer_dropout(outputs) if number else outputs, start)
             ends.append(end)
         return outputs, tuple(torch.cat(parts, 1).to(state[0].dtype) for parts in zip(*ends, strict=True))
 
@@ -137,7 +136,8 @@ class Recurrent(nn.Module):
 
 def has_bfloat16() -> bool:
     """Say whether this processor can train an LSTM in bfloat16: oneDNN's needs AVX512 or its like."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return available and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 _RUN: dict[str, Callable[..., Any]] = {
@@ -165,7 +165,7 @@ class _TorchLayer(nn.Module):
             self.cell = nn.GRU(input_size, size, batch_first=True, bidirectional=both)
         else:
             self.cell = nn.RNN(input_size, size, nonlinearity=config.nonlinearity, batch_first=True, bidirectional=both)
-        self.weight_drop = config.weight_drop
+        self.weight_drop = WeightDrop(config.weight_drop)
         self._fused: tuple[Tensor, ...] = ()
         self._fused_from: list[tuple[int, int]] = []
         if config.recurrent_init is not None:
@@ -178,9 +178,8 @@ class _TorchLayer(nn.Module):
             with torch.autocast("cpu", enabled=False):  # in which oneDNN's LSTM fails here
                 return self.forward(inputs.float(), state)
         weights: list[Tensor] = [weight for direction in self.cell.all_weights for weight in direction]
-        if self.training and self.weight_drop:
-            for hidden in range(1, len(weights), 4):  # a direction has weight_ih, weight_hh, bias_ih, bias_hh
-                weights[hidden] = drop_weights(weights[hidden], self.weight_drop)
+        for hidden in range(1, len(weights), 4):  # a direction has weight_ih, weight_hh, bias_ih, bias_hh
+            weights[hidden] = self.weight_drop(weights[hidden])
         first = tuple(part.transpose(0, 1).contiguous() for part in state)  # (directions, B, D)
         given = first if len(first) > 1 else first[0]
         # biases, 1 layer, no dropout between layers, training, bidirectional, batch first
@@ -216,7 +215,7 @@ class _ScratchLayer(nn.Module):
         super().__init__()
         cells = [_scratch_cell(input_size, config) for _ in range(directions)]
         self.cells = nn.ModuleList(cells)
-        self.weight_drop = config.weight_drop
+        self.weight_drop = WeightDrop(config.weight_drop)
         if config.recurrent_init is not None:
             for cell in cells:
                 cell.initialize(config.recurrent_init)
@@ -225,7 +224,7 @@ class _ScratchLayer(nn.Module):
         """Run over (B, T, E); the state's parts are (B, directions, D)."""
         outputs, ends = [], []
         for number, cell in enumerate(self.cells):
-            dropped = {"W_hh": drop_weights(cell.get_parameter("W_hh"), self.weight_drop)} if self.training and self.weight_drop else {}
+            dropped = {"W_hh": self.weight_drop(cell.get_parameter("W_hh"))}
             steps = inputs.flip(1) if number else inputs  # the second direction reads from the end
             output, end = functional_call(cell, dropped, (steps, tuple(part[:, number] for part in state)))
             outputs.append(output.flip(1) if number else output)

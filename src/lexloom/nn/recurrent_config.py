@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lexloom.errors import ConfigError
-from lexloom.options import check_above_zero, check_at_least, check_choices, check_share
+from lexloom.options import check_above_zero, check_choices, check_share, check_whole
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class RecurrentConfig:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check_at_least("hidden_size", self.hidden_size, 1)
-        check_at_least("num_layers", self.num_layers, 1)
+        check_whole("hidden_size", self.hidden_size, 1)
+        check_whole("num_layers", self.num_layers, 1)
         check_share("weight_drop", self.weight_drop)
         check_share("layer_dropout", self.layer_dropout)
         check_above_zero("recurrent_init", self.recurrent_init)

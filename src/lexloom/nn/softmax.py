@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from lexloom.errors import ConfigError
+from lexloom.options import check_whole
 from lexloom.text.batches import IGNORE
 
 _CHUNK_LOGITS = 1 << 24
@@ -42,6 +43,7 @@ class FullSoftmax(nn.Module):
             num_sampled: in training, take the softmax over about so many tokens (see `draw_candidates`); over all unless given.
         """
         super().__init__()
+        check_whole("num_sampled", num_sampled, 2)
         self._tied, self.num_sampled = tied, num_sampled
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
         self.projection: nn.Module = nn.Identity()
@@ -131,10 +133,10 @@ def draw_candidates(targets: Tensor, vocabulary_size: int, num_sampled: int) -> 
     Args:
         targets: int64 (N,); `IGNORE` where there is none.
         vocabulary_size: V; ids must be in the order of frequency, as a `Vocabulary`'s are.
-        num_sampled: of those.
+        num_sampled: how many besides the targets.
 
     Returns:
-        The candidates' ids, int64 (C,), C at most `num_sampled` and the number of different targets; what is to be added to their logits,
+        The candidates' ids, int64 (C,), C at most `num_sampled` plus the number of different targets; what is to be added to their logits,
         (C,); and the targets as places among the candidates, (N,).
     """
     always = torch.zeros(vocabulary_size, dtype=torch.bool, device=targets.device)

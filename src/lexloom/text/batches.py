@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from lexloom.errors import ConfigError, InputError
+from lexloom.options import check_whole
 
 IGNORE = -100
 """The target where there is none to predict; the `ignore_index` that torch's losses have by default."""
@@ -131,7 +132,7 @@ class RandomWindows:
 
     def __init__(self, ids: np.ndarray, batch_size: int, bptt: int, seed: int, *, rows: slice = _ALL) -> None:
         _require_window(ids, batch_size, bptt)
-        _at_least("seed", seed, 0)
+        check_whole("seed", seed, 0)
         self._ids, self._batch_size, self._bptt, self._seed, self._rows = np.asarray(ids), batch_size, bptt, seed, rows
         self._windows = (len(ids) - 1) // bptt // batch_size
         self.targets_per_epoch = self._windows * batch_size * bptt
@@ -172,8 +173,8 @@ class ScoredWindows:
     left_over = 0
 
     def __init__(self, ids: np.ndarray, batch_size: int, bptt: int, *, rows: slice = _ALL) -> None:
-        _at_least("batch_size", batch_size, 1)
-        _at_least("bptt", bptt, 1)
+        check_whole("batch_size", batch_size, 1)
+        check_whole("bptt", bptt, 1)
         if len(ids) < 2:
             raise InputError(f"the text has {_tokens(len(ids))}: there is nothing to predict; give one of at least 2 tokens")
         self._ids, self._bptt = np.asarray(ids), bptt
@@ -204,8 +205,8 @@ def _window(ids: np.ndarray, starts: np.ndarray, length: int, fresh: bool) -> Wi
 
 
 def _require_window(ids: np.ndarray, batch_size: int, bptt: int) -> None:
-    _at_least("batch_size", batch_size, 1)
-    _at_least("bptt", bptt, 1)
+    check_whole("batch_size", batch_size, 1)
+    check_whole("bptt", bptt, 1)
     if len(ids) - 1 < batch_size * bptt:
         raise InputError(
             f"the text has {_tokens(len(ids))}: too short for one window, which takes batch_size * bptt + 1 = "
@@ -215,8 +216,3 @@ def _require_window(ids: np.ndarray, batch_size: int, bptt: int) -> None:
 
 def _tokens(number: int) -> str:
     return f"{number} token{'' if number == 1 else 's'}"
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ConfigError(f"{name} is {value}: expected a whole number of at least {least}")

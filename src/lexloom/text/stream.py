@@ -29,10 +29,11 @@ def encode_stream(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabula
     Raises:
         InputError: the corpus is empty or cannot be read.
     """
-    encoder, eos = _encoder(tokenizer, vocabulary), np.uint32(vocabulary.eos_id)
+    encoder, eos = None, np.uint32(vocabulary.eos_id)
     parts = [np.empty(0, np.uint32)]
     tokens = 0
     for block in corpus.blocks():
+        encoder = encoder or _encoder(tokenizer, vocabulary, split=block.split)
         ids, lengths = encoder.encode(block)
         tokens += len(ids)
         parts.append(np.insert(ids, np.cumsum(lengths)[block.ends], eos))
@@ -41,8 +42,8 @@ def encode_stream(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabula
     return np.concatenate(parts)
 
 
-def _encoder(tokenizer: TextTokenizer, vocabulary: Vocabulary) -> Encoder:
-    return ModelEncoder(tokenizer) if tokenizer.closed else FixedEncoder(tokenizer, vocabulary)
+def _encoder(tokenizer: TextTokenizer, vocabulary: Vocabulary, *, split: bool = False) -> Encoder:
+    return ModelEncoder(tokenizer) if tokenizer.closed and not split else FixedEncoder(tokenizer, vocabulary)
 
 
 def encode_lines(text: str, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> np.ndarray:

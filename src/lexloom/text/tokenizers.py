@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lexloom.errors import ConfigError, InputError
+from lexloom.options import check_choices, check_whole
 from lexloom.tensors import checksum
 from lexloom.text.segmenters import SEGMENTERS, Segmenter
 from lexloom.text.tokenizer_json import model_type, split_tokens, with_vocabulary
@@ -41,10 +42,8 @@ class TokenizerConfig:
     """How many tokens bpe and unigram learn."""
 
     def __post_init__(self) -> None:
-        if self.normalization not in ("nfc", "nfkc", "none"):
-            raise ConfigError(f"normalization {self.normalization!r}: expected nfc, nfkc or none")
-        if self.vocab_size < 2:
-            raise ConfigError(f"vocab_size {self.vocab_size}: expected at least 2")
+        check_choices(self)
+        check_whole("vocab_size", self.vocab_size, 2)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from lexloom.errors import ConfigError, FormatError
 from lexloom.files import read_json, write_text
+from lexloom.options import check_whole
 from lexloom.tensors import checksum
 
 FORMAT_VERSION = 1
@@ -37,11 +38,8 @@ class VocabularyConfig:
     """While counting, hold at most about this many different tokens in memory; rare ones are pruned, and the report says how many."""
 
     def __post_init__(self) -> None:
-        if self.min_count < 1:
-            raise ConfigError(f"min_count {self.min_count}: expected at least 1")
-        for name, value in (("max_size", self.max_size), ("max_types", self.max_types)):
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} {value}: expected at least 1")
+        for name in ("min_count", "max_size", "max_types"):
+            check_whole(name, getattr(self, name), 1)
 
 
 class Vocabulary:

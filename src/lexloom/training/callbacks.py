@@ -107,7 +107,8 @@ class Conductor(Callback):
         self.history = History()
         self.best: dict[str, Tensor] | None = None
         self._config, self._folder, self._reporter, self._score, self._keep = config, folder, reporter, score, keep
-        self._started = self._saved = time.monotonic()
+        self._started = time.monotonic()
+        self._saved = -math.inf  # the first epoch is kept in any case, for a second one that diverges
         self._ticked = 0.0
         self._rate = self._clock = 0.0
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lexloom.errors import ConfigError
-from lexloom.options import check_above_zero, check_at_least, check_choices
+from lexloom.options import check_above_zero, check_at_least, check_choices, check_whole
 
 _RATES = {"sgd": 1.0, "asgd": 1.0, "adam": 0.002, "adamw": 0.002}
 _WARMUPS = {"cosine": 0.05, "one-cycle": 0.3}
@@ -52,19 +52,19 @@ class TrainingConfig:
     num_nodes: int = 1
     """Machines."""
     strategy: str = "auto"
-    """How devices work together, by Lightning's name: ddp, fsdp, ..."""
+    """How devices work together, by Lightning's name: ddp, ..."""
     precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
     """bf16-mixed halves the time of the large matrix products on processors and GPUs that have bfloat16; other processors take 32."""
     checkpoint_seconds: float = 30.0
-    """Write a checkpoint at the end of an epoch when the last one is at least so old."""
+    """After the first epoch, write a checkpoint at the end of an epoch when the last one is at least so old."""
     tensorboard: bool = False
     """Write the curves for TensorBoard too (needs the extra tensorboard), in OUT/tensorboard."""
 
     def __post_init__(self) -> None:
         check_choices(self)
         for name in ("epochs", "nonmonotone", "devices", "num_nodes", "patience", "threads"):
-            check_at_least(name, getattr(self, name), 1)
-        check_at_least("decay_after", self.decay_after, 0)
+            check_whole(name, getattr(self, name), 1)
+        check_whole("decay_after", self.decay_after, 0)
         for name in ("weight_decay", "clip", "checkpoint_seconds"):
             check_at_least(name, getattr(self, name), 0.0)
         for name in ("learning_rate", "embedding_learning_rate", "max_minutes"):

@@ -68,7 +68,8 @@ def train_language_model(
     """Train a language model on a corpus, whose documents are read as one stream of tokens with `<eos>` after each.
 
     Args:
-        corpus: a path, glob, folder or URL of text, what `open_corpus` returns, or an iterable of strings.
+        corpus: a path, glob, folder or URL of text, what `open_corpus` returns, or an iterable of strings (split by the tokenizer) or of
+            token lists (taken as they are).
         options: the model's shape.
         training: how to train.
         windows: how the stream is cut into batches.
@@ -295,6 +296,7 @@ def _finish(job: _Job, plan: _Plan, conductor: Conductor, folder: Path, source: 
         "best_epoch": history.best_epoch,
         "scores": history.records[(history.best_epoch or len(history.records)) - 1],
         "coverage": job.facts["coverage"],
+        "precision": precision_of(plan.training),
     }
     if job.start is not None:
         moved = movement(job.start, model.embedding_matrix().detach(), model.vocabulary.tokens, model.vocabulary.counts)

@@ -11,6 +11,7 @@ from torch.optim import ASGD, SGD, Adam, AdamW, Optimizer
 from lexloom.errors import ConfigError
 from lexloom.models.base import Model
 from lexloom.training.config import TrainingConfig
+from lexloom.training.processor import precision_of
 
 _NEVER = 1e12  # the step at which ASGD begins to average, until it is told
 
@@ -43,7 +44,7 @@ def make_optimizer(model: Model, config: TrainingConfig) -> Optimizer:
         return ASGD(groups, weight_decay=config.weight_decay, lambd=0.0, t0=_NEVER)
     kind = AdamW if config.optimizer == "adamw" else Adam
     # with 16-mixed a fused step would take the scale out of the gradients itself, after they were clipped
-    fused = config.precision != "16-mixed" and all(p.dtype == torch.float32 for p in model.parameters())
+    fused = precision_of(config) != "16-mixed" and all(p.dtype == torch.float32 for p in model.parameters())
     return kind(groups, weight_decay=config.weight_decay, fused=fused)
 
 

@@ -16,7 +16,7 @@ from lexloom.vectors.config import available_cores
 def precision_of(config: TrainingConfig) -> Literal["32", "bf16-mixed", "16-mixed"]:
     """Say in which precision to train here: in 32 bits where the processor trains and has no numbers of 16."""
     on_processor = config.accelerator == "cpu" or (config.accelerator == "auto" and not torch.accelerator.is_available())
-    return "32" if on_processor and not has_bfloat16() else config.precision
+    return "32" if config.precision != "32" and on_processor and not has_bfloat16() else config.precision
 
 
 def threads_of(config: TrainingConfig) -> int:

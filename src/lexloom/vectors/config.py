@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lexloom.errors import ConfigError
-from lexloom.options import check_above_zero, check_at_least, check_choices
+from lexloom.options import check_above_zero, check_at_least, check_choices, check_whole
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ class VectorConfig:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check_at_least("dim", self.dim, 1)
-        check_at_least("window", self.window, 1, at_most=100_000)
-        check_at_least("negative", self.negative, 1, at_most=1000)
-        check_at_least("epochs", self.epochs, 1)
-        check_at_least("seed", self.seed, 0)
+        check_whole("dim", self.dim, 1)
+        check_whole("window", self.window, 1, at_most=100_000)
+        check_whole("negative", self.negative, 1, at_most=1000)
+        check_whole("epochs", self.epochs, 1)
+        check_whole("seed", self.seed, 0)
         check_at_least("sample", self.sample, 0.0)
         check_at_least("min_learning_rate", self.min_learning_rate, 0.0)
         check_at_least("checkpoint_minutes", self.checkpoint_minutes, 0.0)
-        check_at_least("threads", self.threads, 1, at_most=1024)
-        check_at_least("patience", self.patience, 1)
+        check_whole("threads", self.threads, 1, at_most=1024)
+        check_whole("patience", self.patience, 1)
         check_above_zero("learning_rate", self.learning_rate)
         if not math.isfinite(self.ns_exponent):
             raise ConfigError(f"ns_exponent is {self.ns_exponent}: expected a finite number")
