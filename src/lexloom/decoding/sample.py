@@ -7,7 +7,8 @@ import torch
 
 from lexloom.decoding.sampling_config import SamplingConfig
 from lexloom.decoding.step import State, StepFunction
-from lexloom.errors import ConfigError, FormatError
+from lexloom.errors import FormatError
+from lexloom.options import check_whole
 
 
 def filter_log_probs(log_probs: torch.Tensor, config: SamplingConfig) -> torch.Tensor:
@@ -117,8 +118,7 @@ def most_likely(log_probs: torch.Tensor, k: int) -> list[tuple[int, float]]:
     Raises:
         ConfigError: `k` is below 1.
     """
-    if k < 1:
-        raise ConfigError(f"k is {k}: expected a whole number of at least 1")
+    check_whole("k", k, 1)
     values, ids = log_probs.double().sort(descending=True, stable=True)
     return list(zip(ids[:k].tolist(), values[:k].exp().tolist(), strict=True))
 

@@ -13,6 +13,7 @@ from lexloom.decoding.sampling_config import SamplingConfig
 from lexloom.decoding.step import State, Step, StepFunction
 from lexloom.errors import ConfigError, UnknownWordError
 from lexloom.models.language_model import LanguageModel
+from lexloom.options import check_whole
 from lexloom.text.stream import Writer, encode_lines
 
 Unknown = Literal["error", "replace"]
@@ -57,8 +58,7 @@ def write_text_from(
         UnknownWordError: the prompt has such parts.
         ConfigError: `length` is below 0, or `stop` is empty.
     """
-    if length < 0:
-        raise ConfigError(f"length is {length}: expected a whole number of at least 0")
+    check_whole("length", length, 0)
     if stop == "":
         raise ConfigError("stop is empty: give a text to stop at, or leave it out")
     model.eval()

@@ -7,8 +7,8 @@ from typing import Literal
 
 import torch
 
-from lexloom.errors import ConfigError
 from lexloom.nn.recurrent import has_bfloat16
+from lexloom.options import check_whole
 from lexloom.training.config import TrainingConfig
 from lexloom.vectors.config import available_cores
 
@@ -36,8 +36,7 @@ def processor(threads: int | None) -> Iterator[None]:
     Raises:
         ConfigError: there are fewer than 1.
     """
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}: expected a whole number of at least 1")
+    check_whole("threads", threads, 1)
     before = torch.get_num_threads()
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads or available_cores())
