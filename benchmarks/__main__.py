@@ -15,7 +15,7 @@ GROUPS = {"vectors": list(VECTORS), "lm": list(LANGUAGE_MODELS)}
 FILES = {
     "enwiki/enwiki_100mb.txt.xz": {*VECTORS, "ptb-vectors"} - {"torch"},
     "lm/timemachine.txt": {"time-machine", "lm-speed", "lm-generate", "lm-one-hot"},
-    "lm/ptb.train.txt.xz": {"torch", "ptb-zaremba", "ptb-recipe", "ptb-vectors", "lm-speed", "lm-one-hot"},
+    "lm/ptb.train.txt.xz": {"torch", "ptb-zaremba", "ptb-recipe", "ptb-vectors", "lm-speed", "lm-softmax", "lm-one-hot"},
 }
 
 

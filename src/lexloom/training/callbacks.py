@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from torch.optim import Optimizer
 
 from lexloom.errors import DivergedRun
 from lexloom.run_folder import TORCH_CHECKPOINT, append_log, write_log
@@ -142,33 +143,31 @@ class Conductor(Callback):
 
     # ---- each step --------------------------------------------------------------------------------------------------------------
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Set the learning rate."""
-        self._done = (trainer.current_epoch + batch_idx / trainer.num_training_batches) / self._config.epochs
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Set the learning rate, tell where the training is, notice a loss that is no number, and stop when the time is up."""
+        task, alone = _task(pl_module), trainer.world_size == 1
+        steps, whole = task.steps, task.steps_an_epoch()
+        done = (trainer.current_epoch + (steps - 1) / whole) / self._config.epochs
         if self._config.max_minutes is not None:
-            if batch_idx % _CLOCK == 0 or trainer.world_size == 1:
+            if alone or steps % _CLOCK == 1:
                 self._clock = trainer.strategy.broadcast(self._minutes())  # one clock for all processes
-            self._done = max(self._done, self._clock / self._config.max_minutes)
-        epoch = trainer.current_epoch + 1
-        self._rate = schedule_factor(self._config, epoch, self._done) * self.history.plateau
-        set_rate(trainer.optimizers[0], self._rate)
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Tell where the training is, notice a loss that is no number, and stop when the time is up."""
-        trainer.should_stop |= self._config.max_minutes is not None and self._clock >= self._config.max_minutes
+            done = max(done, self._clock / self._config.max_minutes)
+            trainer.should_stop |= self._clock >= self._config.max_minutes
+        self._rate = schedule_factor(self._config, trainer.current_epoch + 1, done) * self.history.plateau
+        set_rate(optimizer, self._rate)
         now = time.monotonic()
-        alone = trainer.world_size == 1  # or all processes have to look at the same time
-        due = (now - self._ticked >= _TICK or trainer.global_step <= 10) if alone else batch_idx % _CLOCK == 0
-        if not due and batch_idx + 1 < trainer.num_training_batches:
-            return
-        self._ticked = now
-        task = _task(pl_module)
+        # several processes have to look at the same time
+        due = (now - self._ticked >= _TICK or trainer.global_step <= 10) if alone else steps % _CLOCK == 0
+        if due or steps == whole:
+            self._ticked = now
+            self._tell(trainer, task, steps / whole, done)
+
+    def _tell(self, trainer: Trainer, task: Task, fraction: float, done: float) -> None:
         loss = task.train_sums.means(_adder(trainer))["loss"]
         self._refuse_divergence("training", loss, trainer)
-        fraction = (batch_idx + 1) / trainer.num_training_batches
         speed = task.train_sums.count("loss") * trainer.world_size / max(1e-9, task.seconds_so_far())
         rate = self._rate * self._config.initial_rate
-        self._reporter.working(Working(trainer.current_epoch + 1, fraction, loss, speed, rate, self._done))
+        self._reporter.working(Working(trainer.current_epoch + 1, fraction, loss, speed, rate, done))
 
     def _refuse_divergence(self, what: str, loss: float, trainer: Trainer) -> None:
         if loss <= _HOPELESS:  # which NaN is not

@@ -1,6 +1,7 @@
 """What a training goes through: batches of tensors, an epoch after the other."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -25,21 +26,27 @@ Share = Callable[[int, int], Batches]
 
 
 class Loader:
-    """What Lightning iterates over.
+    """What Lightning iterates over: some batches at a time, so that what it does between two of its steps is done once for all of them.
 
     Attributes:
         number: the epoch that the next iteration goes through, from 0.
     """
 
-    def __init__(self, batches: Batches) -> None:
-        self._batches, self.number = batches, 0
+    def __init__(self, batches: Batches, together: int) -> None:
+        self._batches, self._together, self.number = batches, together, 0
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return -(-len(self._batches) // self._together)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[list[Any]]:
         # a generator, so that the number is looked up at the first batch: on a resume Lightning calls iter() before the epoch is known
-        yield from self._batches.epoch(self.number)
+        batches = self._batches.epoch(self.number)
+        while some := list(islice(batches, self._together)):
+            yield some
+
+    def batches(self) -> int:
+        """Batches an epoch."""
+        return len(self._batches)
 
 
 class WindowBatch(NamedTuple):
