@@ -109,8 +109,9 @@ def _windows(ids: Tensor, loop: Loop) -> Iterator[tuple[Tensor, Tensor]]:
             rows = order[begin : begin + size]
             yield inputs[rows], targets[rows]
         return
-    length = (len(ids) - 1) // size
-    inputs, targets = (ids[begin : begin + size * length].view(size, length) for begin in (0, 1))
+    offsets = bptt if loop.random_offset else 1
+    offset, length = int(torch.randint(offsets, ())), (len(ids) - offsets) // size
+    inputs, targets = (ids[begin : begin + size * length].view(size, length) for begin in (offset, offset + 1))
     for begin in range(0, length, bptt):
         yield inputs[:, begin : begin + bptt], targets[:, begin : begin + bptt]
 

@@ -24,6 +24,7 @@ class Loop:
         num_layers: recurrent layers.
         embedding: lookup or one-hot.
         windows: sequential or random.
+        random_offset: begin each epoch at another of the first bptt tokens.
         epochs: passes over the text.
         max_minutes: stop after so much time.
         seed: where random numbers start.
@@ -39,6 +40,7 @@ class Loop:
     num_layers: int = 1
     embedding: str = "lookup"
     windows: str = "sequential"
+    random_offset: bool = False
     epochs: int = 1
     max_minutes: float | None = None
     seed: int = 1
@@ -59,4 +61,5 @@ class Loop:
     def options(self) -> list[object]:
         """The options of `lexloom lm train`."""
         told = {**asdict(self), "optimizer": "sgd"} | ({"tokenizer": "whitespace"} if self.level == "word" else {})
-        return [part for name, value in told.items() if value is not None for part in (f"--{name.replace('_', '-')}", value)]
+        given = {f"--{name.replace('_', '-')}": value for name, value in told.items() if value is not None and value is not False}
+        return [part for name, value in given.items() for part in ([name] if value is True else [name, value])]

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from tests.models.tiny import language_model, options, vocabulary_of, window, words
 
-from lexloom.errors import ConfigError
+from lexloom.errors import ConfigError, InputError
 from lexloom.models.base import load_model, save_model
 from lexloom.models.language_model import LanguageModel
 from lexloom.models.language_model_config import LanguageTokenizerConfig, WindowConfig, tokenizer_for
@@ -32,9 +32,9 @@ every_shape = pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 def step_losses(model: LanguageModel, batch: WindowBatch) -> torch.Tensor:
     """Minus the log-probability of every target, (B, T), one token at a time."""
     model.eval()
-    state, found = model.initial_state(len(batch.inputs)), []
+    step, state, found = model.stepper(), model.initial_state(len(batch.inputs)), []
     for inputs, targets in zip(batch.inputs.T, batch.targets.T, strict=True):
-        log_probs, state, _ = model.step(inputs, state)
+        log_probs, state, _ = step(inputs, state)
         torch.testing.assert_close(log_probs.exp().sum(1), torch.ones(len(inputs)))
         found.append(-log_probs.gather(1, targets[:, None])[:, 0])
     return torch.stack(found, 1)
@@ -51,6 +51,14 @@ def test_the_loss_is_that_of_one_step_after_the_other(parts):
     torch.testing.assert_close(outcome.sums["loss"][0], expected.sum(), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(outcome.objective, expected.mean(), rtol=1e-5, atol=1e-5)
     assert outcome.sums["loss"][1] == expected.numel()
+
+
+@pytest.mark.parametrize("hidden_size", [4, 40], ids=["looked up", "got ready"])
+@pytest.mark.parametrize("embedding", ["lookup", "one-hot"])
+def test_a_step_refuses_an_unknown_id(embedding, hidden_size):
+    model = language_model(embedding={"embedding": embedding}, recurrent={"hidden_size": hidden_size}).eval()
+    with pytest.raises(InputError, match=f"id 99 is out of range: the vocabulary has {len(model.vocabulary)} tokens"):
+        model.stepper()(torch.tensor([99]), model.initial_state(1))
 
 
 @every_shape

@@ -62,11 +62,11 @@ def brute_force(model, tokens, rows=1):
     """The sum of minus the log-probabilities; each of the rows begins without what came before it but for one token."""
     known = {token: place for place, token in enumerate(model.vocabulary.tokens)}
     ids = [known["<eos>"], *(known.get(token, known["<unk>"]) for token in tokens)]
-    length, total = math.ceil(len(tokens) / rows), 0.0
+    length, total, step = math.ceil(len(tokens) / rows), 0.0, model.stepper()
     for place, (before, after) in enumerate(itertools.pairwise(ids)):
         if place % length == 0:
             state = model.initial_state(1)
-        log_probs, state, _ = model.step(torch.tensor([before]), state)
+        log_probs, state, _ = step(torch.tensor([before]), state)
         total -= float(log_probs[0, after])
     return total
 

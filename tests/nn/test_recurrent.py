@@ -235,25 +235,27 @@ def test_under_autocast_the_state_stays_float32(monkeypatch, cell, implementatio
     assert all(parameter.grad.dtype == torch.float32 and parameter.grad.isfinite().all() for parameter in made.parameters())
 
 
+@pytest.mark.parametrize("made_under", [False, True])
 @implementations
 @cells
-def test_under_autocast_a_step_keeps_the_state_float32(cell, implementation):
+def test_under_autocast_a_step_keeps_the_state_float32(cell, implementation, made_under):
     made = layers(cell=cell, implementation=implementation, num_layers=2)
-    inputs, state = torch.randn(3, E), made.initial_state(3)
-    expected, _ = made.step(inputs, state)
-    with torch.autocast("cpu", torch.bfloat16):
-        for _ in range(2):
-            outputs, after = made.step(inputs, state)
-            assert all(part.dtype == torch.float32 for part in after)
-            torch.testing.assert_close(outputs.float(), expected, rtol=0.05, atol=0.02)
-            state = made.initial_state(3)
+    rows, numbers, state = torch.randn(4, E), torch.tensor([3, 0, 3]), made.initial_state(3)
+    expected, _ = made.stepper()(rows[numbers], state)
+    with torch.autocast("cpu", torch.bfloat16, enabled=made_under):
+        from_rows, from_numbers = made.stepper(), made.stepper(rows)
+    for enabled in (True, False):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            for outputs, after in (from_rows(rows[numbers], state), from_numbers(numbers, state)):
+                assert all(part.dtype == torch.float32 for part in after)
+                torch.testing.assert_close(outputs.float(), expected, rtol=0.05, atol=0.02)
 
 
 @implementations
 def test_a_step_draws_and_keeps_no_graph_even_in_training(implementation):
     made = layers(implementation=implementation, num_layers=2, layer_dropout=0.5, weight_drop=0.5).train()
     inputs, state = torch.randn(3, E, requires_grad=True), made.initial_state(3)
-    outputs, after = made.step(inputs, state)
+    outputs, after = made.stepper()(inputs, state)
     assert not outputs.requires_grad and not any(part.requires_grad for part in after)
     torch.testing.assert_close(outputs, made.eval()(inputs[:, None], state)[0][:, 0].detach())
 
@@ -264,78 +266,35 @@ def test_a_step_leaves_the_state_before_it_alone(cell, num_layers):
     made = layers(cell=cell, num_layers=num_layers)
     state = tuple(torch.randn_like(part) for part in made.initial_state(3))
     before = copy.deepcopy(state)
-    made.step(torch.randn(3, E), state)
+    made.stepper()(torch.randn(3, E), state)
     torch.testing.assert_close(state, before, rtol=0, atol=0)
 
 
-def halve(made):
+@implementations
+@cells
+def test_a_stepper_keeps_its_weights_and_another_has_those_of_now(cell, implementation):
+    made, inputs = layers(cell=cell, implementation=implementation, num_layers=2).eval(), torch.randn(3, E)
+    stepper, state = made.stepper(), made.initial_state(3)
+    before, _ = stepper(inputs, state)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.mul_(0.5)
-
-
-def descend(made, **options):
-    optimizer = torch.optim.AdamW(made.parameters(), lr=0.1, **options)
-    made.train()
-    made(torch.randn(2, 3, E))[0].sum().backward()
-    made.step(torch.randn(3, E), made.initial_state(3))
-    optimizer.step()  # a fused one leaves no trace at the weights
-
-
-def swap(made):
-    for parameter in made.parameters():
-        parameter.data = parameter.data * 0.5
-
-
-def halve_behind_autograd(made):
-    for parameter in made.parameters():
-        parameter.data.mul_(0.5)
-    made.eval()
-
-
-def load(made, **options):
-    made.load_state_dict({name: value * 0.5 for name, value in made.state_dict().items()}, **options)
-
-
-CHANGES = {
-    "in place": halve,
-    "optimizer": descend,
-    "foreach optimizer": lambda made: descend(made, foreach=True),
-    "fused optimizer": lambda made: descend(made, fused=True),
-    "other data": swap,
-    "data in place, then eval": halve_behind_autograd,
-    "load_state_dict": load,
-    "load_state_dict, assigned": lambda made: load(made, assign=True),
-    "rounded": lambda made: made.bfloat16().float(),
-    "double": lambda made: made.double(),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-@implementations
-@cells
-def test_a_step_follows_the_weights(cell, implementation, change):
-    made, inputs = layers(cell=cell, implementation=implementation, num_layers=2).eval(), torch.randn(3, E)
-    before, _ = made.step(inputs, made.initial_state(3))
-    change(made)
-    inputs = inputs.to(next(made.parameters()).dtype)
-    after, _ = made.step(inputs, made.initial_state(3))
-    assert not torch.equal(after, before)
-    torch.testing.assert_close(after, made.eval()(inputs[:, None])[0][:, 0].detach())
+    torch.testing.assert_close(stepper(inputs, state)[0], before, rtol=0, atol=0)
+    torch.testing.assert_close(made.stepper()(inputs, state)[0], made(inputs[:, None])[0][:, 0].detach())
 
 
 @implementations
 def test_steps_go_on_in_inference_mode(implementation):
     with torch.inference_mode():
         made = layers(implementation=implementation)
-        made.step(torch.randn(1, E), made.initial_state(1))
+        made.stepper()(torch.randn(1, E), made.initial_state(1))
 
 
 @implementations
 def test_both_ways_there_is_no_step(implementation):
     made = layers(bidirectional=True, implementation=implementation)
     with pytest.raises(ConfigError, match="bidirectional layers cannot go step by step"):
-        made.step(torch.randn(1, E), made.initial_state(1))
+        made.stepper()(torch.randn(1, E), made.initial_state(1))
 
 
 @both_ways
@@ -375,13 +334,12 @@ def test_a_copy_computes_the_same_and_is_its_own(cell, implementation, how):
     inputs = torch.randn(3, 5, E)
     made(inputs)[0].sum().backward()  # a copy must not trip over what came before
     made.zero_grad()
-    made.step(inputs[:, 0], made.initial_state(3))
     expected = made.eval()(inputs)[0]
     other = how(made).eval()
     for parameter in made.parameters():
         parameter.data.zero_()
     torch.testing.assert_close(other(inputs)[0], expected)
-    torch.testing.assert_close(other.step(inputs[:, 0], other.initial_state(3))[0], expected[:, 0].detach())
+    torch.testing.assert_close(other.stepper()(inputs[:, 0], other.initial_state(3))[0], expected[:, 0].detach())
 
 
 @pytest.fixture
@@ -400,12 +358,12 @@ def test_distributed_training_finds_every_gradient(one_process, implementation):
     assert all(parameter.grad is not None for parameter in made.parameters())
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_folded_layers_step_on_one_hot_input_as_the_others_on_rows(cell):
-    layers = Recurrent(9, RecurrentConfig(cell=cell, hidden_size=5, num_layers=2)).eval()
-    rows, tokens = torch.randn(4, 9), torch.tensor([3, 0, 3])
-    state = tuple(torch.randn_like(part) for part in layers.initial_state(3))
-    out, after = layers.step(rows[tokens], state)
-    folded, folded_after = layers.folded(rows).step(torch.eye(4)[tokens], state)
-    torch.testing.assert_close(folded, out)
-    torch.testing.assert_close(folded_after, after)
+@pytest.mark.parametrize("rows", [1, 3])
+@implementations
+@cells
+def test_a_step_from_numbers_of_rows_is_one_from_the_rows(cell, implementation, rows):
+    made = layers(cell=cell, implementation=implementation, num_layers=2).eval()
+    known, numbers = torch.randn(4, E), torch.tensor([3, 0, 3])[:rows]
+    state = tuple(torch.randn_like(part) for part in made.initial_state(rows))
+    expected = made.stepper()(known[numbers], state)
+    torch.testing.assert_close(made.stepper(known)(numbers, state), expected)

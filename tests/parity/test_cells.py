@@ -174,7 +174,7 @@ def test_a_step_is_a_sequence_of_one(cell, nonlinearity, implementation, layers,
     mine = recurrent(cell, nonlinearity, implementation, layers)
     inputs, state = torch.randn(rows, E), tuple(torch.randn_like(part) for part in mine.initial_state(rows))
     outputs, after = mine(inputs[:, None], state)
-    got, got_after = mine.step(inputs, state)
+    got, got_after = mine.stepper()(inputs, state)
     torch.testing.assert_close(got, outputs[:, 0].detach(), rtol=0, atol=1e-6)
     torch.testing.assert_close(got_after, tuple(part.detach() for part in after), rtol=0, atol=1e-6)
 
@@ -186,9 +186,9 @@ def test_many_steps_are_a_sequence(cell, nonlinearity, implementation):
     mine = recurrent(cell, nonlinearity, implementation, 2).double()
     inputs, state = torch.randn(3, 20, E, dtype=torch.float64), mine.initial_state(3)
     outputs, after = mine(inputs)
-    steps = []
+    steps, stepper = [], mine.stepper()
     for step in inputs.unbind(1):
-        out, state = mine.step(step, state)
+        out, state = stepper(step, state)
         steps.append(out)
     torch.testing.assert_close(torch.stack(steps, 1), outputs.detach())
     torch.testing.assert_close(state, tuple(part.detach() for part in after))

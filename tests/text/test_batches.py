@@ -83,6 +83,26 @@ def test_each_row_reads_its_own_stretch_and_every_target_is_seen_once_with_all_b
     assert windows.left_over == number - 1 - len(seen) < batch_size
 
 
+@few
+@given(**sizes, seed=st.integers(0, 2**40), epoch=st.integers(0, 1000))
+def test_at_an_offset_rows_read_on_as_they_do_without(number, batch_size, bptt, seed, epoch):
+    assume(number > batch_size * bptt)
+    windows = SequentialWindows(positions(number), batch_size, bptt, offset_seed=seed)
+    found = plain(windows.epoch(epoch))
+    offset, length = found[0][0][0][0], windows.targets_per_epoch // batch_size
+    assert offset < bptt and bptt <= length
+    stretch = positions(number)[offset : offset + windows.targets_per_epoch + 1]
+    assert found == plain(SequentialWindows(stretch, batch_size, bptt).epoch(0))
+    assert len(windows) == len(found)
+    assert windows.left_over == number - 1 - windows.targets_per_epoch < batch_size + bptt - 1
+    assert found == plain(SequentialWindows(positions(number), batch_size, bptt, offset_seed=seed).epoch(epoch))
+
+
+def test_offsets_are_all_those_of_a_window():
+    windows = SequentialWindows(positions(101), 2, 7, offset_seed=3)
+    assert {int(next(windows.epoch(epoch)).inputs[0, 0]) for epoch in range(100)} == set(range(7))
+
+
 # ---- random ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -182,10 +202,11 @@ def test_rows_beyond_a_short_text_are_padding():
     assert plain([window]) == [([[5], [0], [0]], [[6], [IGNORE], [IGNORE]], True)]
 
 
-# ---- all three ---------------------------------------------------------------------------------------------------------------------
+# ---- all of them ---------------------------------------------------------------------------------------------------------------------
 
 KINDS = {
     "sequential": SequentialWindows,
+    "at an offset": lambda ids, batch_size, bptt, **rows: SequentialWindows(ids, batch_size, bptt, offset_seed=3, **rows),
     "random": lambda ids, batch_size, bptt, **rows: RandomWindows(ids, batch_size, bptt, 3, **rows),
     "scored": ScoredWindows,
 }

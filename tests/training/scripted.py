@@ -22,7 +22,7 @@ class Number(NamedTuple):
 
 
 class Numbers:
-    """Three batches an epoch: epoch e has 10 e, 10 e + 1 and 10 e + 2."""
+    """Epoch e has the batches 100 e, 100 e + 1, and so on."""
 
     def __init__(self, batches: int = 3) -> None:
         self._batches = batches
@@ -31,7 +31,7 @@ class Numbers:
         return self._batches
 
     def epoch(self, number: int) -> Iterator[Number]:
-        return (Number(torch.tensor(float(10 * number + batch))) for batch in range(self._batches))
+        return (Number(torch.tensor(float(100 * number + batch))) for batch in range(self._batches))
 
 
 class Scripted(Model):

@@ -42,7 +42,7 @@ def sample(log_probs: torch.Tensor, config: SamplingConfig, generator: torch.Gen
     One random number a row, looked up in the sums of the chances (inversion), in double precision on the generator's device.
 
     Args:
-        log_probs: float (N, V), what the model says.
+        log_probs: float (N, V), what the model says; the chances of a row need not sum to 1.
         config: how to draw; its seed is not looked at here.
         generator: where the random numbers come from; left alone where there is nothing to draw.
 
@@ -54,7 +54,7 @@ def sample(log_probs: torch.Tensor, config: SamplingConfig, generator: torch.Gen
     """
     if config.greedy:
         chances, ids = log_probs.max(1)
-        _require_chances(chances.exp())
+        _require_chances(chances.double().exp())
         return ids
     likeliest, candidates = _candidates(log_probs.to(generator.device, torch.float64), config)
     sums = likeliest.exp().cumsum(1)

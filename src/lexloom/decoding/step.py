@@ -24,4 +24,4 @@ class Step(NamedTuple):
 
 
 StepFunction = Callable[[torch.Tensor, State], Step]
-"""Take the last token of each row, int64 (N,), and the state before it; returns a `Step`."""
+"""Take the last token of each row, int64 (N,), and the state before it; returns a `Step`, without a gradient."""

@@ -12,6 +12,7 @@ from lexloom.models.language_model_config import LanguageModelConfig, LanguageMo
 from lexloom.nn.dropout import LockedDropout
 from lexloom.nn.embedding import Embedding, OneHot, make_embedding
 from lexloom.nn.embedding_config import EmbeddingConfig
+from lexloom.nn.ids import check_on_device, refuse_unknown_ids
 from lexloom.nn.pretrained import Coverage
 from lexloom.nn.recurrent import Recurrent
 from lexloom.nn.recurrent_config import RecurrentConfig
@@ -103,26 +104,26 @@ class LanguageModel(Model):
             objective = objective + config.temporal_penalty * (out[:, 1:] - out[:, :-1]).float().square().mean()
         return Outcome(objective, {"loss": (total.detach(), batch.scored)}, tuple(tensor.detach() for tensor in after))
 
-    def step(self, tokens: Tensor, state: State) -> Step:
-        """Take one token a row and give the distribution of the next; no gradients.
-
-        Args:
-            tokens: int64 (N,).
-            state: row first.
-        """
-        out, after = self.recurrent.step(self.embedding(tokens), state)
-        return Step(self.output.log_probs(out), after, None)
-
+    @torch.no_grad()
     def stepper(self) -> StepFunction:
-        """Give `step` for many steps with weights that stay as they are, in evaluation mode."""
-        small = len(self.vocabulary) < self.embedding.embedding_dim
-        if not small or self.config.recurrent.implementation != "torch":
-            return self.step
-        one_hot = torch.eye(len(self.vocabulary), device=self.embedding_matrix().device)
-        folded = self.recurrent.folded(self.embedding_matrix())
+        """Give what takes one token a row and says how likely each is to come next, without a gradient; for a model in evaluation mode.
 
+        Change no weights while it is in use: it holds some as they are now.
+        """
+        size = len(self.vocabulary)
+        rows = None
+        if size <= self.recurrent.config.hidden_size:  # few enough for all of them to be got ready
+            rows = self.embedding(torch.arange(size, device=next(self.parameters()).device))
+        take = self.recurrent.stepper(rows)
+
+        @torch.no_grad()
         def step(tokens: Tensor, state: State) -> Step:
-            out, after = folded.step(one_hot[tokens], state)
+            check_on_device(tokens, size)
+            try:
+                out, after = take(self.embedding(tokens) if rows is None else tokens, state)
+            except IndexError:
+                refuse_unknown_ids(tokens, size)
+                raise
             return Step(self.output.log_probs(out), after)
 
         return step

@@ -97,6 +97,8 @@ class WindowConfig:
     """Tokens of a row in a window, through which the gradient flows back (truncated back-propagation through time)."""
     windows: Literal["sequential", "random"] = "sequential"
     """sequential: rows read on from window to window and the state is carried; random: windows from anywhere, each with a fresh state."""
+    random_offset: bool = False
+    """Begin each epoch at another of the first bptt tokens, so that rows and windows begin elsewhere (random windows always do)."""
     sample_prompt: str | None = None
     """After every sample_every epochs, print how the model goes on from this text."""
     sample_every: int = 1

@@ -31,7 +31,6 @@ class NextToken(NamedTuple):
     probability: float
 
 
-@torch.no_grad()
 def write_text_from(
     model: LanguageModel,
     prompt: str,
@@ -94,7 +93,7 @@ def next_tokens(model: LanguageModel, prompt: str, k: int = 10, *, unknown: Unkn
     """
     model.eval()
     first, state = _warm_up(model, encode_prompt(model, prompt, unknown))
-    log_probs = model.step(first, state).log_probs[0]
+    log_probs = model.stepper()(first, state).log_probs[0]
     return [NextToken(model.vocabulary.tokens[number], probability) for number, probability in most_likely(log_probs, k)]
 
 
@@ -120,12 +119,13 @@ def encode_prompt(model: LanguageModel, prompt: str, unknown: Unknown) -> np.nda
 
 
 def _without_unknown(model: LanguageModel) -> StepFunction:
+    """Take away the chance of `<unk>`; what is left does not sum to 1, which `sample` does not need."""
     take, unknown = model.stepper(), model.vocabulary.unk_id
 
     def step(tokens: Tensor, state: State) -> Step:
         taken = take(tokens, state)
         taken.log_probs[:, unknown] = -math.inf
-        return taken._replace(log_probs=taken.log_probs.log_softmax(1))
+        return taken
 
     return step
 
@@ -139,6 +139,7 @@ def _unknown_part(model: LanguageModel, prompt: str) -> str:
     return next((token for token in tokens if token is not None and token not in model.vocabulary), prompt)
 
 
+@torch.no_grad()
 def _warm_up(model: LanguageModel, ids: np.ndarray) -> tuple[Tensor, State]:
     """Read all but the last token; returns the last, int64 (1,), and the state before it."""
     tokens = torch.from_numpy(ids)[None].to(next(model.parameters()).device)

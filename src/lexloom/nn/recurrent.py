@@ -1,7 +1,8 @@
 """Recurrent layers: RNN, GRU and LSTM, several deep, in one or both directions, with locked dropout and weight drop."""
 
+import copy
 from collections.abc import Callable
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +14,12 @@ from lexloom.nn.fused_step import CELLS
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.nn.scratch import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
 
-__all__ = ["Recurrent", "RecurrentConfig", "State"]
+__all__ = ["Recurrent", "RecurrentConfig", "State", "Stepper"]
 
 State = tuple[Tensor, ...]
 """What is carried from step to step, row first: h (B, L, D), and for an LSTM also c (B, L, D); 2L in the middle if bidirectional."""
+Stepper = Callable[[Tensor, State], tuple[Tensor, State]]
+"""Takes one step: from inputs and the state before it to the last layer's output and the state after it."""
 
 
 class Recurrent(nn.Module):
@@ -75,54 +78,42 @@ class Recurrent(nn.Module):
         return outputs, tuple(torch.cat(parts, 1).to(state[0].dtype) for parts in zip(*ends, strict=True))
 
     @torch.no_grad()
-    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """Take one step without a gradient and without dropout, quicker than `forward` on a sequence of one.
+    def stepper(self, rows: Tensor | None = None) -> Stepper:
+        """Give what takes one step at a time, without a gradient and without dropout, quicker than `forward` on sequences of one.
+
+        It keeps the weights that the layers have now, laid out for it.
 
         Args:
-            inputs: (B, E).
-            state: the state before the step.
+            rows: X (V, E), where every input is one of these. The first layer sees its input only as W_ih x, so W_ih X^T is computed here
+                and looked up at each step, which pays where there are few.
 
         Returns:
-            The last layer's output (B, D), and the state after the step.
+            A function of the inputs, (B, E) or, where there are rows, their numbers, int64 (B,), and of the state before the step. It
+            gives the last layer's output (B, D), and the state after the step.
 
         Raises:
             ConfigError: the layers read both ways, and the way back begins at the end.
         """
         if self.directions > 1:
             raise ConfigError("bidirectional layers cannot go step by step, since the way back begins at the end: use forward")
-        outputs, ends = inputs, []
-        layer: Any  # the two kinds of layer have `step`
-        for number, layer in enumerate(self.layers):
-            end = layer.step(outputs, tuple([part[:, number] for part in state]))
-            outputs = end[0]
-            ends.append(end)
-        if len(ends) == 1:
-            after: State = tuple([part.unsqueeze(1) for part in ends[0]])  # the usual case, without a copy
-        else:
-            after = tuple(torch.stack(parts, 1) for parts in zip(*ends, strict=True))
-        dtype = state[0].dtype
-        return outputs, after if after[0].dtype == dtype else tuple(part.to(dtype) for part in after)
+        layers: Any = self.layers  # both kinds of layer have a stepper
+        takes = [layer.stepper(None if number else rows) for number, layer in enumerate(layers)]
 
-    @torch.no_grad()
-    def folded(self, rows: Tensor) -> "Recurrent":
-        """Make the same layers for one-hot input in place of an embedding's rows, ready for `step`.
+        @torch.no_grad()
+        def step(inputs: Tensor, state: State) -> tuple[Tensor, State]:
+            outputs, ends = inputs, []
+            for number, take in enumerate(takes):
+                end = take(outputs, tuple([part[:, number] for part in state]))
+                outputs = end[0]
+                ends.append(end)
+            if len(ends) == 1:
+                after: State = tuple([part.unsqueeze(1) for part in ends[0]])  # the usual case, without a copy
+            else:
+                after = tuple(torch.stack(parts, 1) for parts in zip(*ends, strict=True))
+            dtype = state[0].dtype
+            return outputs, after if after[0].dtype == dtype else tuple(part.to(dtype) for part in after)
 
-        The first layer sees its input only as W_ih x, and x is one of V rows: so W_ih X^T is all that it needs to know of them. Where V
-        is smaller than E there is less to read at each step.
-
-        Args:
-            rows: X, (V, E).
-
-        Raises:
-            ConfigError: the layers are those to be read, which have no step worth folding.
-        """
-        if self.config.implementation != "torch":
-            raise ConfigError(f"implementation is {self.config.implementation}: only torch's layers are folded")
-        folded = Recurrent(len(rows), self.config).to(rows.device)
-        weights = self.state_dict()
-        weights["layers.0.cell.weight_ih_l0"] = weights["layers.0.cell.weight_ih_l0"] @ rows.T
-        folded.load_state_dict(weights)
-        return folded.eval()
+        return step
 
     def _check_shapes(self, inputs: Tensor, state: State) -> None:
         # torch's fast LSTM does not look for itself: a state with too few rows ends in a segmentation fault
@@ -166,8 +157,6 @@ class _TorchLayer(nn.Module):
         else:
             self.cell = nn.RNN(input_size, size, nonlinearity=config.nonlinearity, batch_first=True, bidirectional=both)
         self.weight_drop = WeightDrop(config.weight_drop)
-        self._fused: tuple[Tensor, ...] = ()
-        self._fused_from: list[tuple[int, int]] = []
         if config.recurrent_init is not None:
             for parameter in self.cell.parameters():
                 nn.init.uniform_(parameter, -config.recurrent_init, config.recurrent_init)
@@ -186,26 +175,14 @@ class _TorchLayer(nn.Module):
         outputs, *last = _RUN[self.cell.mode](inputs, given, weights, True, 1, 0.0, self.training, self.cell.bidirectional, True)
         return outputs, tuple(part.transpose(0, 1) for part in last)
 
-    def step(self, inputs: Tensor, state: State) -> State:
-        """Take one step from (B, E); the state's parts are (B, D).
-
-        In evaluation the weights are kept in the layout of `fused_step` until they change or the mode is switched. In training they
-        are laid out at every step: a fused optimizer changes them without leaving a trace.
-        """
+    def stepper(self, rows: Tensor | None) -> Callable[[Tensor, State], State]:
+        """Give what takes one step from (B, E), or from numbers of rows; the state's parts are (B, D)."""
         cell = CELLS[self.cell.mode]
-        weights: Any = self.cell._parameters.values()  # weight_ih, weight_hh, bias_ih, bias_hh; looked up by name they take longer
-        now = [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in weights]
-        if self.training or now != self._fused_from:
-            self._fused, self._fused_from = cell.fuse(*weights), now
-        return cell.step(self._fused, inputs, state)
-
-    def train(self, mode: bool = True) -> Self:
-        """Switch, and forget the layout for steps."""
-        self._fused, self._fused_from = (), []
-        return super().train(mode)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_fused": (), "_fused_from": []}  # copies and pickles do without
+        weights = cell.lay_out(*self.cell.all_weights[0])
+        if rows is None:
+            return lambda inputs, state: cell.step(weights, torch.addmm(weights.b_ih, inputs, weights.w_ih), state)
+        known = torch.addmm(weights.b_ih, rows, weights.w_ih).to(weights.w_hh.dtype)  # which autocast may have rounded
+        return lambda numbers, state: cell.step(weights, known.index_select(0, numbers), state)
 
 
 class _ScratchLayer(nn.Module):
@@ -231,10 +208,10 @@ class _ScratchLayer(nn.Module):
             ends.append(end)
         return torch.cat(outputs, -1), tuple(torch.stack(parts, 1) for parts in zip(*ends, strict=True))
 
-    def step(self, inputs: Tensor, state: State) -> State:
-        """Take one step from (B, E); the state's parts are (B, D)."""
-        cell: Any = self.cells[0]
-        return cast(State, cell.step(inputs, state))
+    def stepper(self, rows: Tensor | None) -> Callable[[Tensor, State], State]:
+        """Give what takes one step from (B, E), or from numbers of rows; the state's parts are (B, D)."""
+        cell: Any = copy.deepcopy(self.cells[0])
+        return lambda inputs, state: cast(State, cell.step(inputs if rows is None else rows.index_select(0, inputs), state))
 
 
 def _scratch_cell(input_size: int, config: RecurrentConfig) -> RecurrentLayer:

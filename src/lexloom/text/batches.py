@@ -75,26 +75,29 @@ def rows_of(process: int, processes: int, batch_size: int) -> slice:
 
 
 class SequentialWindows:
-    """B rows that read one stretch of the stream each, of (N - 1) // B targets, with the state carried from window to window.
+    """B rows that read one stretch of the stream each, with the state carried from window to window.
 
-    Windows have `bptt` tokens, the last of an epoch may be shorter. Every epoch is the same. Left over is the end of the stream, fewer
-    targets than there are rows.
+    Windows have `bptt` tokens, the last of an epoch may be shorter. Every epoch is the same, and left over is the end of the stream, fewer
+    targets than there are rows. Or every epoch begins at an offset of its own, drawn below `bptt`, and up to `bptt` - 1 more are left over.
 
     Args:
         ids: integers (N,), perhaps memory-mapped; only windows are ever copied.
         batch_size: B, the rows of the whole batch.
         bptt: T, tokens of a row in a window, through which the gradient flows back.
         rows: which rows to hand out, see `rows_of`; all unless given.
+        offset_seed: where the draws of the offsets begin; there are none unless given.
 
     Raises:
         ConfigError: `batch_size` or `bptt` is below 1.
         InputError: the text is too short for one window of `batch_size` times `bptt` targets.
     """
 
-    def __init__(self, ids: np.ndarray, batch_size: int, bptt: int, *, rows: slice = _ALL) -> None:
+    def __init__(self, ids: np.ndarray, batch_size: int, bptt: int, *, rows: slice = _ALL, offset_seed: int | None = None) -> None:
         _require_window(ids, batch_size, bptt)
-        self._ids, self._bptt = np.asarray(ids), bptt
-        self._length = (len(ids) - 1) // batch_size  # targets of a row
+        check_whole("offset_seed", offset_seed, 0)
+        self._ids, self._bptt, self._seed = np.asarray(ids), bptt, offset_seed
+        self._offsets = 1 if offset_seed is None else min(bptt, len(ids) - batch_size * bptt)  # so many that a window is left
+        self._length = (len(ids) - self._offsets) // batch_size  # targets of a row
         self._starts = (np.arange(batch_size) * self._length)[rows]
         self.targets_per_epoch = batch_size * self._length
         self.left_over = len(ids) - 1 - self.targets_per_epoch
@@ -105,9 +108,12 @@ class SequentialWindows:
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Window]:
         """Go through the windows of an epoch, from window `first` on; where that is not 0, the state must be that before it."""
+        starts = self._starts
+        if self._seed is not None:
+            starts = starts + np.random.default_rng([self._seed, number]).integers(self._offsets)
         for window in range(first, len(self)):
             begin = window * self._bptt
-            yield _window(self._ids, self._starts + begin, min(self._bptt, self._length - begin), fresh=window == 0)
+            yield _window(self._ids, starts + begin, min(self._bptt, self._length - begin), fresh=window == 0)
 
 
 class RandomWindows:

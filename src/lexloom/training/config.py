@@ -51,8 +51,8 @@ class TrainingConfig:
     """GPUs, or processes on the CPU."""
     num_nodes: int = 1
     """Machines."""
-    strategy: str = "auto"
-    """How devices work together, by Lightning's name: ddp, ..."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """How devices work together: auto is ddp where there are several, each with a whole model and a share of each batch."""
     precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
     """bf16-mixed halves the time of the large matrix products on processors and GPUs that have bfloat16; other processors take 32."""
     checkpoint_seconds: float = 30.0

@@ -119,9 +119,7 @@ def _trainer(config: TrainingConfig, folder: Path, callbacks: list[Callback]) ->
 
 def _strategy(config: TrainingConfig) -> str | Strategy:
     """Let several processes leave their buffers alone: they are the same everywhere, and fewer once rows are let go."""
-    if config.strategy not in ("auto", "ddp") or config.devices * config.num_nodes == 1:
-        return config.strategy
-    return DDPStrategy(broadcast_buffers=False)
+    return config.strategy if config.devices * config.num_nodes == 1 else DDPStrategy(broadcast_buffers=False)
 
 
 @contextmanager

@@ -250,7 +250,7 @@ def _windows(plan: _Plan, stream: np.ndarray, rows: slice = slice(None)) -> Wind
     size, bptt = plan.windows.batch_size, plan.windows.bptt
     if plan.windows.windows == "random":
         return RandomWindows(stream, size, bptt, plan.training.seed, rows=rows)
-    return SequentialWindows(stream, size, bptt, rows=rows)
+    return SequentialWindows(stream, size, bptt, rows=rows, offset_seed=plan.training.seed if plan.windows.random_offset else None)
 
 
 def _shares(plan: _Plan, train: np.ndarray, valid: np.ndarray | None) -> tuple[Share, Share | None]:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.optim import Optimizer
 
 from lexloom.models.base import Model, State
@@ -79,6 +80,8 @@ class Task(LightningModule):
         """Take a step for each batch, until the conductor says stop."""
         for batch in batches:
             self._step(batch)
+            if self.trainer.received_sigterm:
+                raise SIGTERMException
             if self.trainer.should_stop:
                 return
 
