@@ -8,13 +8,14 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.loop import Loop
+from benchmarks.loop import LAST, Loop
 
 _CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 _VALID_ROWS = 10
@@ -57,45 +58,65 @@ def train(text: str, loop: Loop, threads: int, valid: str | None = None) -> dict
     torch.set_flush_denormal(True)  # as lexloom does: denormal numbers would slow the loop down, and that is not to be the difference
     torch.set_num_threads(threads)
     torch.manual_seed(loop.seed)
-    vocabulary = {"<unk>": 0, "<eos>": 1}
-    tokens = _read(text, loop.level)
-    ids = torch.tensor([vocabulary.setdefault(token, len(vocabulary)) for token in tokens])
-    net = Net(loop, len(vocabulary))
-    optimizer = torch.optim.SGD(net.parameters(), lr=loop.learning_rate)
+    training = Training(text, loop)
     left = math.inf if loop.max_minutes is None else 60 * loop.max_minutes
     epochs: list[Epoch] = []
     while len(epochs) < loop.epochs and left > 0:
-        epochs.append(_epoch(net, optimizer, ids, loop, left))
+        epochs.append(training.epoch(left))
         left -= epochs[-1].seconds
     later = epochs[1:] or epochs
-    judged = None
-    if valid is not None:
-        judged = _judge(net, torch.tensor([vocabulary.get(token, 0) for token in _read(valid, loop.level)]), loop)
+    judged = None if valid is None else training.judge(valid)
     return {
         "epochs": len(epochs),
         "seconds": sum(epoch.seconds for epoch in epochs),
         "tokens_per_second": sum(epoch.tokens for epoch in later) / sum(epoch.seconds for epoch in later),
-        "train_perplexity": _perplexity(epochs[-1].loss),
+        "train_perplexity": _perplexity(fmean(epoch.loss for epoch in epochs[-LAST:])),
         "valid_perplexity": None if judged is None else _perplexity(judged),
-        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "parameters": training.parameters(),
     }
 
 
-def _epoch(net: Net, optimizer: torch.optim.Optimizer, ids: Tensor, loop: Loop, limit: float) -> Epoch:
-    began = time.perf_counter()
-    total, tokens, state = 0.0, 0, None
-    for inputs, targets in _windows(ids, loop):
-        state = None if loop.windows == "random" else _detached(state)
-        logits, state = net(inputs, state)
-        loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), loop.clip)
-        optimizer.step()
-        total, tokens = total + loss.item() * targets.numel(), tokens + targets.numel()
-        if time.perf_counter() - began >= limit:
-            break
-    return Epoch(tokens, time.perf_counter() - began, total / tokens)
+class Training:
+    """A network under way.
+
+    Args:
+        text: a file, plain or xz.
+        loop: the model and how it is trained.
+    """
+
+    def __init__(self, text: str, loop: Loop) -> None:
+        self._loop, self._vocabulary = loop, {"<unk>": 0, "<eos>": 1}
+        tokens = _read(text, loop.level)
+        self._ids = torch.tensor([self._vocabulary.setdefault(token, len(self._vocabulary)) for token in tokens])
+        self._net = Net(loop, len(self._vocabulary))
+        self._optimizer = torch.optim.SGD(self._net.parameters(), lr=loop.learning_rate)
+
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(parameter.numel() for parameter in self._net.parameters())
+
+    def epoch(self, limit: float = math.inf) -> Epoch:
+        """Go through the text, for so many seconds at most."""
+        loop, net, optimizer = self._loop, self._net, self._optimizer
+        began = time.perf_counter()
+        total, tokens, state = 0.0, 0, None
+        for inputs, targets in _windows(self._ids, loop):
+            state = None if loop.windows == "random" else _detached(state)
+            logits, state = net(inputs, state)
+            loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), loop.clip)
+            optimizer.step()
+            total, tokens = total + loss.item() * targets.numel(), tokens + targets.numel()
+            if time.perf_counter() - began >= limit:
+                break
+        return Epoch(tokens, time.perf_counter() - began, total / tokens)
+
+    def judge(self, valid: str) -> float:
+        """The mean loss on another text."""
+        ids = torch.tensor([self._vocabulary.get(token, 0) for token in _read(valid, self._loop.level)])
+        return _judge(self._net, ids, self._loop)
 
 
 def _windows(ids: Tensor, loop: Loop) -> Iterator[tuple[Tensor, Tensor]]:

@@ -181,18 +181,71 @@ def bare_train(text: str, loop: dict[str, Any], threads: int, valid: str | None 
     return train(text, Loop(**loop), threads, valid)
 
 
+def train_in_turns(text: str, loop: dict[str, Any], threads: int) -> Result:
+    """Train the model that a `Loop` describes with lexloom, and after each of its epochs one in a bare PyTorch loop.
+
+    Runs of their own differ by more than the two do: the clock of a machine wanders, and both have the same one here.
+    """
+    from benchmarks.bare import Training
+    from benchmarks.loop import Loop
+    from lexloom import train_language_model
+    from lexloom.models.language_model_config import (
+        EmbeddingConfig,
+        LanguageModelConfig,
+        LanguageModelOptions,
+        LanguageTokenizerConfig,
+        RecurrentConfig,
+        WindowConfig,
+    )
+    from lexloom.training.callbacks import Reporter
+    from lexloom.training.config import TrainingConfig
+
+    told = Loop(**loop)
+    bare, ours, theirs = Training(text, told), [], []
+
+    def epoch(record: dict[str, Any]) -> None:
+        ours.append(record["tokens_per_second"])
+        tokens, seconds, _loss = bare.epoch()
+        theirs.append(tokens / seconds)
+
+    model = train_language_model(
+        text,
+        LanguageModelOptions(
+            LanguageModelConfig(level=told.level),
+            EmbeddingConfig(embedding=told.embedding),
+            RecurrentConfig(cell=told.cell, hidden_size=told.hidden_size, num_layers=told.num_layers),
+        ),
+        TrainingConfig(
+            epochs=told.epochs,
+            optimizer="sgd",
+            learning_rate=told.learning_rate,
+            clip=told.clip,
+            threads=threads,
+            accelerator="cpu",
+        ),
+        WindowConfig(batch_size=told.batch_size, bptt=told.bptt),
+        tokenizer=LanguageTokenizerConfig("whitespace") if told.level == "word" else None,
+        valid="none",
+        reporter=Reporter(epoch=epoch),
+    )
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    if parameters != bare.parameters():
+        raise RuntimeError(f"not the same model: {parameters} and {bare.parameters()} parameters")
+    return {"ours": ours[1:], "theirs": theirs[1:]}  # the first epochs warm up
+
+
 def generate(model: str, prompt: str, length: int, temperature: float) -> Result:
     """Let a language model go on from a prompt, on one core; loading it is not counted, warming its state up is."""
     import os
 
+    if hasattr(os, "sched_setaffinity"):  # before NumPy counts the cores
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     from lexloom.decoding.sampling_config import SamplingConfig
     from lexloom.models.base import load_model
     from lexloom.models.language_model import LanguageModel
     from lexloom.models.writing import write_text_from
     from lexloom.training.processor import processor
 
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with processor(1):
         writer = load_model(Path(model), LanguageModel)
         "".join(write_text_from(writer, prompt, length=10))  # allocates
@@ -214,6 +267,7 @@ JOBS: dict[str, Callable[..., Result]] = {
         gensim_queries,
         lexloom_queries,
         bare_train,
+        train_in_turns,
         generate,
     )
 }

@@ -4,6 +4,7 @@ import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+LAST = 10  # epochs at the end over which a training perplexity is the mean: with so small a text one alone goes up and down
 _UNTOLD = {"optimizer": "sgd", "valid": "none"}  # what a recipe may say besides, because every loop does so
 
 

@@ -58,6 +58,11 @@ class Section:
         bar, met = ("", None) if least is None else (f"at least {least:g} x", value >= least)
         self.rows.append(Row(what, unit, list(ours), list(peer), peer_name, f"{value:.2f} x", bar, met))
 
+    def pairs(self, what: str, unit: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, least: float) -> None:
+        """Add a row of speeds measured in turn: the median of their ratios, pair by pair."""
+        value = statistics.median(mine / theirs for mine, theirs in zip(ours, peer, strict=True))
+        self.rows.append(Row(what, unit, list(ours), list(peer), peer_name, f"{value:.2f} x", f"at least {least:g} x", value >= least))
+
     def difference(self, what: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, tolerance: float) -> None:
         """Add a row of scores, means compared: ours may be lower by `tolerance`."""
         value = statistics.mean(ours) - statistics.mean(peer)

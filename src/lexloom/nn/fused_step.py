@@ -1,98 +1,120 @@
 """One step of torch's cells in as few operations as possible: for writing token by token, where a step is all there is to do.
 
-`torch.nn.LSTM` on a sequence of one costs several times the arithmetic. Here the weights are laid out once so that a step reads
-them from front to back, and the three logistic gates of an LSTM lie side by side. What the input brings to the gates comes in from
-outside, since it may be known beforehand.
+`torch.nn.LSTM` on a sequence of one costs several times the arithmetic. Here the weights are laid out once so that a step reads them
+from front to back, with one tanh for all gates of an LSTM: those of logistic gates are halved, for 1 / (1 + exp(-x)) is
+(1 + tanh(x / 2)) / 2. A single row on a processor goes through NumPy, which takes a microsecond for what torch takes five for.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 State = tuple[Tensor, ...]
 """What one layer carries: (h,), and (h, c) for an LSTM; each (B, D)."""
+Array = Any
+"""A tensor of torch or an array of NumPy."""
+Tanh = Callable[[Array], Array]
 
 
-class Weights(NamedTuple):
+class _Weights(NamedTuple):
     """A cell's weights, laid out for steps.
 
     Attributes:
         w_ih: (E, G).
         b_ih: (G,), the input's bias, and the state's where the two are only ever added up.
         w_hh: (D, G).
-        b_hh: (G,), the state's bias; None where it is in b_ih.
+        b_hh: (G,), the state's bias where it is not in b_ih, else zeros.
     """
 
-    w_ih: Tensor
-    b_ih: Tensor
-    w_hh: Tensor
-    b_hh: Tensor | None = None
+    w_ih: Array
+    b_ih: Array
+    w_hh: Array
+    b_hh: Array
 
 
-class Cell(NamedTuple):
-    """How one kind of cell takes a step.
+def make_step(mode: str, parameters: Sequence[Tensor], rows: Tensor | None = None) -> Callable[[Tensor, State], State]:
+    """Lay out the weights of one layer, and give what takes a step with them.
 
-    Attributes:
-        lay_out: from torch's weight_ih (G, E), weight_hh (G, D), bias_ih (G,) and bias_hh (G,) to new tensors.
-        step: from those, what the input brings to the gates (B, G), which may be written to, and a state to the next state.
+    Args:
+        mode: of torch's module: LSTM, GRU, RNN_TANH or RNN_RELU.
+        parameters: weight_ih (G, E), weight_hh (G, D), bias_ih (G,) and bias_hh (G,); they are copied.
+        rows: (V, E), where every input is one of these.
+
+    Returns:
+        A function from inputs, (B, E) or, where there are rows, their numbers, int64 (B,), and a state to the next state. To be called
+        without gradients.
     """
+    order, advance = _CELLS[mode]
+    weights = order(*parameters)
+    known = None if rows is None else torch.addmm(weights.b_ih, rows, weights.w_ih)
+    kind, device = weights.w_hh.dtype, weights.w_hh.device.type
+    arrays = _Weights(*(part.numpy() for part in weights)) if device == "cpu" and kind in (torch.float32, torch.float64) else None
 
-    lay_out: Callable[[Tensor, Tensor, Tensor, Tensor], Weights]
-    step: Callable[[Weights, Tensor, State], State]
+    def step(inputs: Tensor, state: State) -> State:
+        from_input = torch.addmm(weights.b_ih, inputs, weights.w_ih) if known is None else known.index_select(0, inputs)
+        if arrays is None or len(inputs) > 1:
+            return tuple(advance(weights, from_input.to(kind), state, torch.tanh))
+        with np.errstate(all="ignore"):  # as torch does
+            after = advance(arrays, from_input.to(kind).numpy(), [part.detach().numpy() for part in state], np.tanh)
+        return tuple([torch.from_numpy(part) for part in after])
+
+    return step
 
 
-def _transposed(weight: Tensor) -> Tensor:
-    return weight.mT.clone(memory_format=torch.contiguous_format)
-
-
-def _lay_out_lstm(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Weights:
+def _lstm_weights(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> _Weights:
     def ordered(weight: Tensor) -> Tensor:
         i, f, g, o = weight.chunk(4)
-        return torch.cat((i, f, o, g))
+        return torch.cat((i / 2, f / 2, o / 2, g))
 
-    return Weights(_transposed(ordered(w_ih)), ordered(b_ih + b_hh), _transposed(ordered(w_hh)))
-
-
-def _step_lstm(weights: Weights, from_input: Tensor, state: State) -> State:
-    h, c = state
-    gates, size = torch.addmm(from_input, h, weights.w_hh), h.shape[1]
-    g = gates[:, 3 * size :].tanh_()
-    i, f, o = gates[:, : 3 * size].sigmoid_().chunk(3, 1)
-    c = torch.addcmul(i * g, f, c)
-    return torch.tanh(c).mul_(o), c
+    return _Weights(ordered(w_ih).T.contiguous(), ordered(b_ih + b_hh), ordered(w_hh).T.contiguous(), torch.zeros_like(b_hh))
 
 
-def _lay_out_gru(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Weights:
-    return Weights(_transposed(w_ih), b_ih.clone(), _transposed(w_hh), b_hh.clone())
+def _lstm(weights: _Weights, from_input: Array, state: Sequence[Array], tanh: Tanh) -> Sequence[Array]:
+    (h, c), size = state, len(weights.w_hh)
+    gates = tanh(from_input + h @ weights.w_hh)
+    logistic = gates[:, : 3 * size] * 0.5 + 0.5
+    i, f, o, g = logistic[:, :size], logistic[:, size : 2 * size], logistic[:, 2 * size :], gates[:, 3 * size :]
+    c = f * c + i * g
+    return o * tanh(c), c
 
 
-def _step_gru(weights: Weights, from_input: Tensor, state: State) -> State:
-    (h,) = state
-    assert weights.b_hh is not None
-    from_state, size = torch.addmm(weights.b_hh, h, weights.w_hh), h.shape[1]
-    r, z = from_input[:, : 2 * size].add_(from_state[:, : 2 * size]).sigmoid_().chunk(2, 1)
-    n = from_input[:, 2 * size :].addcmul_(r, from_state[:, 2 * size :]).tanh_()
+def _gru_weights(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> _Weights:
+    def halved(weight: Tensor) -> Tensor:
+        r, z, n = weight.chunk(3)
+        return torch.cat((r / 2, z / 2, n))
+
+    return _Weights(halved(w_ih).T.contiguous(), halved(b_ih), halved(w_hh).T.contiguous(), halved(b_hh))
+
+
+def _gru(weights: _Weights, from_input: Array, state: Sequence[Array], tanh: Tanh) -> Sequence[Array]:
+    (h,), size = state, len(weights.w_hh)
+    from_state = h @ weights.w_hh + weights.b_hh
+    logistic = tanh(from_input[:, : 2 * size] + from_state[:, : 2 * size]) * 0.5 + 0.5
+    r, z = logistic[:, :size], logistic[:, size:]
+    n = tanh(from_input[:, 2 * size :] + r * from_state[:, 2 * size :])
     return (n + z * (h - n),)
 
 
-def _lay_out_rnn(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Weights:
-    return Weights(_transposed(w_ih), b_ih + b_hh, _transposed(w_hh))
+def _rnn_weights(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> _Weights:
+    w_ih, w_hh = (weight.T.clone(memory_format=torch.contiguous_format) for weight in (w_ih, w_hh))
+    return _Weights(w_ih, b_ih + b_hh, w_hh, torch.zeros_like(b_hh))
 
 
-def _step_tanh(weights: Weights, from_input: Tensor, state: State) -> State:
-    return (torch.addmm(from_input, state[0], weights.w_hh).tanh_(),)
+def _rnn(weights: _Weights, from_input: Array, state: Sequence[Array], tanh: Tanh) -> Sequence[Array]:
+    return (tanh(from_input + state[0] @ weights.w_hh),)
 
 
-def _step_relu(weights: Weights, from_input: Tensor, state: State) -> State:
-    return (torch.addmm(from_input, state[0], weights.w_hh).relu_(),)
+def _rnn_relu(weights: _Weights, from_input: Array, state: Sequence[Array], tanh: Tanh) -> Sequence[Array]:
+    return ((from_input + state[0] @ weights.w_hh).clip(0),)
 
 
-CELLS = {
-    "LSTM": Cell(_lay_out_lstm, _step_lstm),
-    "GRU": Cell(_lay_out_gru, _step_gru),
-    "RNN_TANH": Cell(_lay_out_rnn, _step_tanh),
-    "RNN_RELU": Cell(_lay_out_rnn, _step_relu),
+_CELLS: dict[str, tuple[Callable[..., _Weights], Callable[..., Sequence[Array]]]] = {
+    "LSTM": (_lstm_weights, _lstm),
+    "GRU": (_gru_weights, _gru),
+    "RNN_TANH": (_rnn_weights, _rnn),
+    "RNN_RELU": (_rnn_weights, _rnn_relu),
 }
-"""By the `mode` of torch's modules."""
+"""For each mode what lays the weights out, and what takes a step with them."""

@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from lexloom.errors import ConfigError
 from lexloom.nn.dropout import LockedDropout, WeightDrop
-from lexloom.nn.fused_step import CELLS
+from lexloom.nn.fused_step import make_step
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.nn.scratch import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
 
@@ -177,12 +177,7 @@ class _TorchLayer(nn.Module):
 
     def stepper(self, rows: Tensor | None) -> Callable[[Tensor, State], State]:
         """Give what takes one step from (B, E), or from numbers of rows; the state's parts are (B, D)."""
-        cell = CELLS[self.cell.mode]
-        weights = cell.lay_out(*self.cell.all_weights[0])
-        if rows is None:
-            return lambda inputs, state: cell.step(weights, torch.addmm(weights.b_ih, inputs, weights.w_ih), state)
-        known = torch.addmm(weights.b_ih, rows, weights.w_ih).to(weights.w_hh.dtype)  # which autocast may have rounded
-        return lambda numbers, state: cell.step(weights, known.index_select(0, numbers), state)
+        return make_step(self.cell.mode, self.cell.all_weights[0], rows)
 
 
 class _ScratchLayer(nn.Module):
