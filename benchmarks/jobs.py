@@ -261,6 +261,7 @@ JOBS: dict[str, Callable[..., Result]] = {
         fasttext_train,
         torch_train,
         evaluate,
+        nearest,
         write_tables,
         gensim_load,
         lexloom_load,
