@@ -109,7 +109,7 @@ def nearest(vectors: str, word: str, k: int) -> Result:
     from lexloom.vectors.formats import load_vectors
     from lexloom.vectors.search import neighbors
 
-    return {"words": [neighbor.word for neighbor in neighbors(load_vectors(vectors), word, k)]}
+    return {"words": [neighbor.token for neighbor in neighbors(load_vectors(vectors), word, k)]}
 
 
 # ---- queries and loading -------------------------------------------------------------------------------------------------------------
