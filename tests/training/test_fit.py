@@ -373,6 +373,11 @@ def test_broken_weights_are_noticed_without_validation_too(tmp_path):
 # ---- what Lightning is told ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_strategy_that_is_none_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="strategy is 'telepathy': expected one of auto, ddp"):
+        train(Scripted(), tmp_path, strategy="telepathy")
+
+
 @pytest.mark.parametrize("options", [{"accelerator": "mps"}, {"accelerator": "gpu"}], ids=str)
 def test_what_cannot_be_trained_on_is_one_line(tmp_path, options):
     if options.get("accelerator") == "gpu" and torch.cuda.is_available():

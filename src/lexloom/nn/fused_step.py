@@ -55,10 +55,11 @@ def make_step(mode: str, parameters: Sequence[Tensor], rows: Tensor | None = Non
 
     def step(inputs: Tensor, state: State) -> State:
         from_input = torch.addmm(weights.b_ih, inputs, weights.w_ih) if known is None else known.index_select(0, inputs)
+        from_input = from_input.to(kind)  # autocast may have rounded it
         if arrays is None or len(inputs) > 1:
-            return tuple(advance(weights, from_input.to(kind), state, torch.tanh))
+            return tuple(advance(weights, from_input, state, torch.tanh))
         with np.errstate(all="ignore"):  # as torch does
-            after = advance(arrays, from_input.to(kind).numpy(), [part.detach().numpy() for part in state], np.tanh)
+            after = advance(arrays, from_input.numpy(), [part.detach().numpy() for part in state], np.tanh)
         return tuple([torch.from_numpy(part) for part in after])
 
     return step
