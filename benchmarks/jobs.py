@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 Result = dict[str, Any]
@@ -220,10 +221,11 @@ def train_in_turns(text: str, loop: dict[str, Any], threads: int) -> Result:
             optimizer="sgd",
             learning_rate=told.learning_rate,
             clip=told.clip,
+            seed=told.seed,
             threads=threads,
             accelerator="cpu",
         ),
-        WindowConfig(batch_size=told.batch_size, bptt=told.bptt),
+        WindowConfig(batch_size=told.batch_size, bptt=told.bptt, windows=told.windows, random_offset=told.random_offset),
         tokenizer=LanguageTokenizerConfig("whitespace") if told.level == "word" else None,
         valid="none",
         reporter=Reporter(epoch=epoch),
@@ -255,22 +257,7 @@ def generate(model: str, prompt: str, length: int, temperature: float) -> Result
 
 
 JOBS: dict[str, Callable[..., Result]] = {
-    job.__name__: job
-    for job in (
-        gensim_train,
-        fasttext_train,
-        torch_train,
-        evaluate,
-        nearest,
-        write_tables,
-        gensim_load,
-        lexloom_load,
-        gensim_queries,
-        lexloom_queries,
-        bare_train,
-        train_in_turns,
-        generate,
-    )
+    name: job for name, job in list(vars().items()) if isinstance(job, FunctionType) and not name.startswith("_")
 }
 
 if __name__ == "__main__":
