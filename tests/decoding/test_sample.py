@@ -40,7 +40,7 @@ def brute_force(log_probs, config):
 
 def draws(log_probs, config, number, seed=1):
     """How often each token of one row comes in so many draws, int (V,)."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = np.random.default_rng(seed)
     ids = sample(log_probs.expand(number, -1), config, generator)
     return np.bincount(ids.numpy(), minlength=log_probs.shape[1])
 
@@ -121,9 +121,17 @@ def test_a_token_without_a_chance_never_comes(config):
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_a_token_that_is_suppressed_never_comes_and_the_others_share_its_chance(config):
+    log_probs, others = rows([0.4, 0.05, 0.3, 0.25]), rows([0.05, 0.25])
+    drawn = sample(log_probs.expand(4000, -1), config, np.random.default_rng(2), suppress=[0, 2])
+    expected = sample(others.expand(4000, -1), config, np.random.default_rng(2))
+    assert drawn.tolist() == [(1, 3)[number] for number in expected.tolist()]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_a_vocabulary_of_one_token_is_enough(config):
     assert filter_log_probs(torch.zeros(2, 1), config).tolist() == [[0.0], [0.0]]
-    assert sample(torch.zeros(2, 1), config, torch.Generator()).tolist() == [0, 0]
+    assert sample(torch.zeros(2, 1), config, np.random.default_rng()).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
@@ -131,7 +139,7 @@ def test_what_the_model_says_is_not_written_to(config):
     log_probs = rows([0.1, 0.6, 0.3]).double()
     before = log_probs.clone()
     filter_log_probs(log_probs, config)
-    sample(log_probs, config, torch.Generator())
+    sample(log_probs, config, np.random.default_rng())
     assert torch.equal(log_probs, before)
 
 
@@ -150,7 +158,7 @@ def test_tokens_are_drawn_as_often_as_filtering_says(config):
 
 def test_rows_are_drawn_apart_from_each_other():
     first, second = [0.1, 0.2, 0.3, 0.4], [0.4, 0.1, 0.4, 0.1]
-    ids = sample(rows(first, second).repeat(20_000, 1), SamplingConfig(), torch.Generator().manual_seed(3)).reshape(-1, 2)
+    ids = sample(rows(first, second).repeat(20_000, 1), SamplingConfig(), np.random.default_rng(3)).reshape(-1, 2)
     pairs = np.bincount((4 * ids[:, 0] + ids[:, 1]).numpy(), minlength=16)
     assert chisquare(pairs, 20_000 * np.outer(first, second).ravel()).pvalue > 1e-3
 
@@ -158,7 +166,7 @@ def test_rows_are_drawn_apart_from_each_other():
 def test_tokens_too_rare_for_single_precision_are_drawn_as_often_as_they_should():
     rare = 2.0**-25  # a quarter of the step between random numbers of single precision below 1
     log_probs = torch.tensor([1 - 1024 * rare, *[rare] * 1024], dtype=torch.float64).log()[None]
-    generator = torch.Generator().manual_seed(1)
+    generator = np.random.default_rng(1)
     found = sum(int((sample(log_probs.expand(10_000, -1), SamplingConfig(), generator) > 0).sum()) for _ in range(20))
     assert found == pytest.approx(200_000 * 1024 * rare, abs=15)  # six standard deviations
 
@@ -169,10 +177,10 @@ def test_tokens_too_rare_for_single_precision_are_drawn_as_often_as_they_should(
 def test_greedy_takes_the_likeliest_and_draws_no_random_number(config):
     log_probs = torch.randn(50, 20).log_softmax(1)
     log_probs[:, [3, 7]] = 0.5  # as likely as each other: the lower id
-    generator = torch.Generator().manual_seed(5)
-    before = generator.get_state()
+    generator = np.random.default_rng(5)
+    before = generator.bit_generator.state
     assert sample(log_probs, config, generator).tolist() == [3] * 50
-    assert torch.equal(generator.get_state(), before)
+    assert generator.bit_generator.state == before
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
@@ -180,7 +188,7 @@ def test_greedy_takes_the_likeliest_and_draws_no_random_number(config):
 def test_a_model_that_gives_no_chances_is_an_error(config, value):
     log_probs = torch.stack([torch.full((5,), math.log(0.2)), torch.full((5,), value)])
     with pytest.raises(FormatError, match="the model gives no probabilities"):
-        sample(log_probs, config, torch.Generator())
+        sample(log_probs, config, np.random.default_rng())
 
 
 # ---- generating --------------------------------------------------------------------------------------------------------------------

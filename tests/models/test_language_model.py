@@ -53,12 +53,14 @@ def test_the_loss_is_that_of_one_step_after_the_other(parts):
     assert outcome.sums["loss"][1] == expected.numel()
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("number", [99, -1])
 @pytest.mark.parametrize("hidden_size", [4, 40], ids=["looked up", "got ready"])
 @pytest.mark.parametrize("embedding", ["lookup", "one-hot"])
-def test_a_step_refuses_an_unknown_id(embedding, hidden_size):
+def test_a_step_refuses_an_unknown_id(embedding, hidden_size, number, rows):
     model = language_model(embedding={"embedding": embedding}, recurrent={"hidden_size": hidden_size}).eval()
-    with pytest.raises(InputError, match=f"id 99 is out of range: the vocabulary has {len(model.vocabulary)} tokens"):
-        model.stepper()(torch.tensor([99]), model.initial_state(1))
+    with pytest.raises(InputError, match=f"id {number} is out of range: the vocabulary has {len(model.vocabulary)} tokens"):
+        model.stepper()(torch.tensor([0, number][-rows:]), model.initial_state(rows))
 
 
 @every_shape

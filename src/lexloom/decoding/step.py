@@ -13,7 +13,7 @@ class Step(NamedTuple):
     """What a model says after one more token in each of N rows.
 
     Attributes:
-        log_probs: float (N, V), natural logarithms of the chances of the next token; each row's chances sum to 1.
+        log_probs: float32 (N, V), natural logarithms of the chances of the next token; each row's chances sum to 1.
         state: the tensors (N, ...) to hand over with the next token.
         attention: float (N, S), how the step looked at S source tokens, or None where the model has no source.
     """
@@ -24,4 +24,4 @@ class Step(NamedTuple):
 
 
 StepFunction = Callable[[torch.Tensor, State], Step]
-"""Take the last token of each row, int64 (N,), and the state before it; returns a `Step`, without a gradient."""
+"""Take the last token of each row, int64 (N,), and the state before it; returns a `Step`. To be called without gradients."""

@@ -106,9 +106,9 @@ class LanguageModel(Model):
 
     @torch.no_grad()
     def stepper(self) -> StepFunction:
-        """Give what takes one token a row and says how likely each is to come next, without a gradient; for a model in evaluation mode.
+        """Give what takes one token a row and says how likely each is to come next; for a model in evaluation mode.
 
-        Change no weights while it is in use: it holds some as they are now.
+        To be called without gradients. Change no weights while it is in use: it holds some as they are now.
         """
         size = len(self.vocabulary)
         rows = None
@@ -116,7 +116,6 @@ class LanguageModel(Model):
             rows = self.embedding(torch.arange(size, device=next(self.parameters()).device))
         take = self.recurrent.stepper(rows)
 
-        @torch.no_grad()
         def step(tokens: Tensor, state: State) -> Step:
             check_on_device(tokens, size)
             try:

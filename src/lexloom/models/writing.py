@@ -1,6 +1,5 @@
 """What a language model writes: continuations of a prompt, and the tokens that are likely to come next."""
 
-import math
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from lexloom.decoding.sample import generate, most_likely
 from lexloom.decoding.sampling_config import SamplingConfig
-from lexloom.decoding.step import State, Step, StepFunction
+from lexloom.decoding.step import State
 from lexloom.errors import ConfigError, UnknownWordError
 from lexloom.models.language_model import LanguageModel
 from lexloom.options import check_whole
@@ -68,8 +67,9 @@ def write_text_from(
     if prompt:
         writer.write_all(vocabulary.decode(ids))
     tail, reach = "", 0 if stop is None else len(stop)
-    for token in generate(_without_unknown(model), first, state, sampling or SamplingConfig(), length=length):
-        text = writer.write(vocabulary.tokens[int(token[0])])
+    drawn = generate(model.stepper(), first, state, sampling or SamplingConfig(), length=length, suppress=[vocabulary.unk_id])
+    for token in drawn:
+        text = writer.write(vocabulary.tokens[int(token)])
         yield text
         if stop is not None:
             tail = (tail + text)[-(reach + len(text)) :]
@@ -116,18 +116,6 @@ def encode_prompt(model: LanguageModel, prompt: str, unknown: Unknown) -> np.nda
     if not len(ids) or model.config.model.level != "character":
         ids = np.concatenate([[np.uint32(vocabulary.eos_id)], ids])
     return ids.astype(np.int64)
-
-
-def _without_unknown(model: LanguageModel) -> StepFunction:
-    """Take away the chance of `<unk>`; what is left does not sum to 1, which `sample` does not need."""
-    take, unknown = model.stepper(), model.vocabulary.unk_id
-
-    def step(tokens: Tensor, state: State) -> Step:
-        taken = take(tokens, state)
-        taken.log_probs[:, unknown] = -math.inf
-        return taken
-
-    return step
 
 
 def _unknown_part(model: LanguageModel, prompt: str) -> str:

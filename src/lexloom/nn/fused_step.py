@@ -2,7 +2,7 @@
 
 `torch.nn.LSTM` on a sequence of one costs several times the arithmetic. Here the weights are laid out once so that a step reads them
 from front to back, with one tanh for all gates of an LSTM: those of logistic gates are halved, for 1 / (1 + exp(-x)) is
-(1 + tanh(x / 2)) / 2. A single row on a processor goes through NumPy, which takes a microsecond for what torch takes five for.
+(1 + tanh(x / 2)) / 2. It takes tensors, or arrays of NumPy, which needs a microsecond for what costs torch five.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-State = tuple[Tensor, ...]
-"""What one layer carries: (h,), and (h, c) for an LSTM; each (B, D)."""
 Array = Any
 """A tensor of torch or an array of NumPy."""
+State = Sequence[Array]
+"""What one layer carries: (h,), and (h, c) for an LSTM; each (B, D)."""
 Tanh = Callable[[Array], Array]
+Take = Callable[[Array, State], State]
+"""Takes one step of a layer: from inputs and the state before it to the state after it."""
 
 
 class _Weights(NamedTuple):
@@ -35,7 +37,7 @@ class _Weights(NamedTuple):
     b_hh: Array
 
 
-def make_step(mode: str, parameters: Sequence[Tensor], rows: Tensor | None = None) -> Callable[[Tensor, State], State]:
+def make_step(mode: str, parameters: Sequence[Tensor], rows: Tensor | None = None) -> Take:
     """Lay out the weights of one layer, and give what takes a step with them.
 
     Args:
@@ -45,24 +47,33 @@ def make_step(mode: str, parameters: Sequence[Tensor], rows: Tensor | None = Non
 
     Returns:
         A function from inputs, (B, E) or, where there are rows, their numbers, int64 (B,), and a state to the next state. To be called
-        without gradients.
+        without gradients. Tensors and arrays are not mixed; arrays need weights that `can_be_arrays`. It raises IndexError where a number
+        is not from 0 to V - 1.
     """
     order, advance = _CELLS[mode]
     weights = order(*parameters)
-    known = None if rows is None else torch.addmm(weights.b_ih, rows, weights.w_ih)
-    kind, device = weights.w_hh.dtype, weights.w_hh.device.type
-    arrays = _Weights(*(part.numpy() for part in weights)) if device == "cpu" and kind in (torch.float32, torch.float64) else None
+    known = None if rows is None else torch.addmm(weights.b_ih, rows, weights.w_ih).to(weights.w_hh.dtype)  # autocast may have rounded it
+    arrays = _Weights(*(part.numpy() for part in weights)) if can_be_arrays(weights.w_hh) else None
+    known_array = None if known is None or arrays is None else known.numpy()
 
-    def step(inputs: Tensor, state: State) -> State:
+    def step(inputs: Array, state: State) -> State:
+        if arrays is not None and isinstance(inputs, np.ndarray):
+            if known_array is None:
+                from_input = inputs @ arrays.w_ih + arrays.b_ih
+            elif inputs.min() < 0:  # from the end, NumPy would say
+                raise IndexError(f"row {inputs.min()}: expected a number of at least 0")
+            else:
+                from_input = known_array[inputs]
+            return advance(arrays, from_input, state, np.tanh)
         from_input = torch.addmm(weights.b_ih, inputs, weights.w_ih) if known is None else known.index_select(0, inputs)
-        from_input = from_input.to(kind)  # autocast may have rounded it
-        if arrays is None or len(inputs) > 1:
-            return tuple(advance(weights, from_input, state, torch.tanh))
-        with np.errstate(all="ignore"):  # as torch does
-            after = advance(arrays, from_input.numpy(), [part.detach().numpy() for part in state], np.tanh)
-        return tuple([torch.from_numpy(part) for part in after])
+        return advance(weights, from_input.to(weights.w_hh.dtype), state, torch.tanh)
 
     return step
+
+
+def can_be_arrays(weight: Tensor) -> bool:
+    """Say whether NumPy can take steps with such weights."""
+    return weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64)
 
 
 def _lstm_weights(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> _Weights:
@@ -73,7 +84,7 @@ def _lstm_weights(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> _We
     return _Weights(ordered(w_ih).T.contiguous(), ordered(b_ih + b_hh), ordered(w_hh).T.contiguous(), torch.zeros_like(b_hh))
 
 
-def _lstm(weights: _Weights, from_input: Array, state: Sequence[Array], tanh: Tanh) -> Sequence[Array]:
+def _lstm(weights: _Weights, from_input: Array, state: State, tanh: Tanh) -> State:
     (h, c), size = state, len(weights.w_hh)
     gates = tanh(from_input + h @ weights.w_hh)
     logistic = gates[:, : 3 * size] * 0.5 + 0.5
@@ -90,7 +101,7 @@ def _gru_weights(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> _Wei
     return _Weights(halved(w_ih).T.contiguous(), halved(b_ih), halved(w_hh).T.contiguous(), halved(b_hh))
 
 
-def _gru(weights: _Weights, from_input: Array, state: Sequence[Array], tanh: Tanh) -> Sequence[Array]:
+def _gru(weights: _Weights, from_input: Array, state: State, tanh: Tanh) -> State:
     (h,), size = state, len(weights.w_hh)
     from_state = h @ weights.w_hh + weights.b_hh
     logistic = tanh(from_input[:, : 2 * size] + from_state[:, : 2 * size]) * 0.5 + 0.5
@@ -104,15 +115,15 @@ def _rnn_weights(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> _Wei
     return _Weights(w_ih, b_ih + b_hh, w_hh, torch.zeros_like(b_hh))
 
 
-def _rnn(weights: _Weights, from_input: Array, state: Sequence[Array], tanh: Tanh) -> Sequence[Array]:
+def _rnn(weights: _Weights, from_input: Array, state: State, tanh: Tanh) -> State:
     return (tanh(from_input + state[0] @ weights.w_hh),)
 
 
-def _rnn_relu(weights: _Weights, from_input: Array, state: Sequence[Array], tanh: Tanh) -> Sequence[Array]:
+def _rnn_relu(weights: _Weights, from_input: Array, state: State, tanh: Tanh) -> State:
     return ((from_input + state[0] @ weights.w_hh).clip(0),)
 
 
-_CELLS: dict[str, tuple[Callable[..., _Weights], Callable[..., Sequence[Array]]]] = {
+_CELLS: dict[str, tuple[Callable[..., _Weights], Callable[..., State]]] = {
     "LSTM": (_lstm_weights, _lstm),
     "GRU": (_gru_weights, _gru),
     "RNN_TANH": (_rnn_weights, _rnn),

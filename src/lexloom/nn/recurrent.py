@@ -1,16 +1,17 @@
 """Recurrent layers: RNN, GRU and LSTM, several deep, in one or both directions, with locked dropout and weight drop."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from lexloom.errors import ConfigError
 from lexloom.nn.dropout import LockedDropout, WeightDrop
-from lexloom.nn.fused_step import make_step
+from lexloom.nn.fused_step import Array, Take, can_be_arrays, make_step
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.nn.scratch import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
 
@@ -97,21 +98,29 @@ class Recurrent(nn.Module):
         if self.directions > 1:
             raise ConfigError("bidirectional layers cannot go step by step, since the way back begins at the end: use forward")
         layers: Any = self.layers  # both kinds of layer have a stepper
-        takes = [layer.stepper(None if number else rows) for number, layer in enumerate(layers)]
+        takes: list[Take] = [layer.stepper(None if number else rows) for number, layer in enumerate(layers)]
+        weight = next(self.parameters())
+        arrays = self.config.implementation == "torch" and can_be_arrays(weight)
+        kind = weight.dtype if rows is None else torch.int64
 
-        @torch.no_grad()
-        def step(inputs: Tensor, state: State) -> tuple[Tensor, State]:
-            outputs, ends = inputs, []
+        def through(inputs: Array, state: Sequence[Array], empty_like: Callable[[Array], Array]) -> tuple[Array, list[Array]]:
+            outputs, after = inputs, [empty_like(part) for part in state]
             for number, take in enumerate(takes):
-                end = take(outputs, tuple([part[:, number] for part in state]))
+                end = take(outputs, [part[:, number] for part in state])
                 outputs = end[0]
-                ends.append(end)
-            if len(ends) == 1:
-                after: State = tuple([part.unsqueeze(1) for part in ends[0]])  # the usual case, without a copy
-            else:
-                after = tuple(torch.stack(parts, 1) for parts in zip(*ends, strict=True))
-            dtype = state[0].dtype
-            return outputs, after if after[0].dtype == dtype else tuple(part.to(dtype) for part in after)
+                for whole, part in zip(after, end, strict=True):
+                    whole[:, number] = part
+            return outputs, after
+
+        def step(inputs: Tensor, state: State) -> tuple[Tensor, State]:
+            if arrays and len(inputs) == 1:  # where the arithmetic takes as long as torch's calls do
+                row, before = inputs.to(kind).numpy(force=True), [part.numpy(force=True) for part in state]
+                with np.errstate(all="ignore"):  # as torch does
+                    outputs, after = through(row, before, np.empty_like)
+                return torch.from_numpy(outputs), tuple([torch.from_numpy(part) for part in after])
+            with torch.no_grad():
+                outputs, after = through(inputs, state, torch.empty_like)
+                return outputs, tuple(after)
 
         return step
 
@@ -175,7 +184,7 @@ class _TorchLayer(nn.Module):
         outputs, *last = _RUN[self.cell.mode](inputs, given, weights, True, 1, 0.0, self.training, self.cell.bidirectional, True)
         return outputs, tuple(part.transpose(0, 1) for part in last)
 
-    def stepper(self, rows: Tensor | None) -> Callable[[Tensor, State], State]:
+    def stepper(self, rows: Tensor | None) -> Take:
         """Give what takes one step from (B, E), or from numbers of rows; the state's parts are (B, D)."""
         return make_step(self.cell.mode, self.cell.all_weights[0], rows)
 
@@ -203,7 +212,7 @@ class _ScratchLayer(nn.Module):
             ends.append(end)
         return torch.cat(outputs, -1), tuple(torch.stack(parts, 1) for parts in zip(*ends, strict=True))
 
-    def stepper(self, rows: Tensor | None) -> Callable[[Tensor, State], State]:
+    def stepper(self, rows: Tensor | None) -> Take:
         """Give what takes one step from (B, E), or from numbers of rows; the state's parts are (B, D)."""
         cell: Any = copy.deepcopy(self.cells[0])
         return lambda inputs, state: cast(State, cell.step(inputs if rows is None else rows.index_select(0, inputs), state))
