@@ -52,7 +52,7 @@ def test_the_command_line_wins(train):
     [
         ("dimm = 3", "options.toml: unknown option 'dimm'; did you mean dim?"),
         ("min_cuont = 3", "did you mean min_count?"),
-        ("[vectors]\ndim = 3", "options.toml: unknown option 'vectors'"),
+        ("[vectors]\ndim = 3", "options.toml: [vectors] is a table, and options are in none"),
         ('inputs = "x"', "options.toml: unknown option 'inputs'"),
         ('config = "x"', "options.toml: unknown option 'config'"),
         ("qqqq = 3", "see --help"),

@@ -294,9 +294,16 @@ def test_generate_stops_where_told(run, character):
 
 
 def test_generate_reads_the_prompt_from_standard_input(run, word, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("the cat\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"the cat\n")))
     piped = run("lm", "generate", word, "--prompt", "-", "--length", 5).out
     assert piped == run("lm", "generate", word, "--prompt", "the cat", "--length", 5).out
+
+
+def test_a_prompt_that_is_no_utf_8_is_one_line(fails, word, monkeypatch):
+    for command in ("generate", "next"):
+        assert "the prompt is not valid UTF-8 from its character 5 on" in fails("lm", command, word, "--prompt", "the \udcff")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff the")))
+    assert "the prompt is not valid UTF-8 from its character 1 on" in fails("lm", "generate", word, "--prompt", "-")
 
 
 @pytest.mark.parametrize(("level", "prompt", "part"), [("word", "the zebra", "'zebra' (token 2)"), ("character", "the %", "'%' (token 5)")])
@@ -381,6 +388,11 @@ DAMAGES = {
     "a list": ("lexloom.json", lambda path: path.write_text("[]"), "not a model"),
     "no options": ("lexloom.json", lambda path: edit(path, options={}), "damaged or incomplete"),
     "no checksums": ("lexloom.json", lambda path: edit(path, checksums={}), "damaged or incomplete"),
+    "an option that is none": (
+        "lexloom.json",
+        lambda path: replace(path, '"cell": "lstm"', '"cell": "foo"'),
+        "damaged or incomplete: cell",
+    ),
     "another shape": ("lexloom.json", lambda path: replace(path, '"hidden_size": 12', '"hidden_size": 13'), "damaged or incomplete"),
     "another kind": ("lexloom.json", lambda path: edit(path, kind="translator"), "holds a translator, expected a language-model"),
     "another version": ("lexloom.json", lambda path: edit(path, format_version=99), "model format version 99, this lexloom reads 1"),
@@ -400,8 +412,14 @@ def test_what_is_no_model_is_one_line(fails, vectors, text):
     Path("empty").mkdir()
     assert "gone: no such folder" in fails("lm", "info", "gone")
     assert "not a folder" in fails("lm", "info", text)
-    assert "empty/lexloom.json: missing" in fails("lm", "info", "empty")
+    assert "empty: holds no model: lexloom.json is missing" in fails("lm", "info", "empty")
     assert "not a model; expected a folder that `lexloom lm train`" in fails("lm", "generate", vectors, "--prompt", "the")
+
+
+def test_what_a_damaged_folder_says_of_its_training_is_one_line(fails, word):
+    shutil.copytree(word, "copy")
+    edit(Path("copy/lexloom.json"), training=None)
+    assert "copy: what lexloom.json says of the training is damaged" in fails("lm", "info", "copy")
 
 
 # ---- starting ------------------------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ def test_help_is_printed_on_standard_output(run, arguments):
     assert outcome.out.startswith("Usage: lexloom")
 
 
-def test_version_is_the_packages(run):
-    assert run("--version").out.strip() == __version__
+@pytest.mark.parametrize("command", [(), ("lm",), ("vectors",)], ids=str)
+def test_version_is_the_packages(run, command):
+    assert run(*command, "--version").out.strip() == __version__
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,14 @@ def test_a_vocabulary_of_one_token_is_enough(config):
     assert sample(torch.zeros(2, 1), config, np.random.default_rng()).tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_any_floats_will_do(config, dtype):
+    log_probs = rows([0.05, 0.7, 0.25]).to(dtype)
+    drawn = sample(log_probs, config, np.random.default_rng(4))
+    assert drawn.tolist() == sample(log_probs.double(), config, np.random.default_rng(4)).tolist()
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_what_the_model_says_is_not_written_to(config):
     log_probs = rows([0.1, 0.6, 0.3]).double()
@@ -302,14 +310,14 @@ def test_none_of_the_likeliest_is_refused():
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        *(("temperature", value) for value in (-0.1, math.nan, math.inf)),
-        *(("top_k", value) for value in (0, -3)),
-        *(("top_p", value) for value in (0.0, -0.5, 1.01, math.nan)),
-        *(("seed", value) for value in (-1, 2**64)),
+        *(("temperature", value) for value in (-0.1, math.nan, math.inf, None, True, "1")),
+        *(("top_k", value) for value in (0, -3, 2.5, True)),
+        *(("top_p", value) for value in (0.0, -0.5, 1.01, math.nan, "all")),
+        *(("seed", value) for value in (-1, 2**64, 1.5, None, True)),
     ],
 )
 def test_an_option_out_of_range_is_refused(option, value):
-    with pytest.raises(ConfigError, match=f"{option} is {value}: expected"):
+    with pytest.raises(ConfigError, match=f"{option} is {value!r}: expected"):
         SamplingConfig(**{option: value})
 
 

@@ -7,7 +7,7 @@ import torch
 from tests.models.tiny import language_model, vocabulary_of
 
 from lexloom.decoding.sampling_config import SamplingConfig
-from lexloom.errors import ConfigError, UnknownWordError
+from lexloom.errors import ConfigError, InputError, UnknownWordError
 from lexloom.models.writing import encode_prompt, next_tokens, write_text_from
 from lexloom.text.stream import SPACE
 from lexloom.text.tokenizers import TokenizerConfig, make_tokenizer
@@ -131,6 +131,19 @@ def test_the_text_ends_where_it_holds_the_stop(stop):
     whole = text_of(character_model(), "the", SamplingConfig(seed=4), length=3000)
     assert stop in whole
     assert text_of(character_model(), "the", SamplingConfig(seed=4), length=3000, stop=stop) == whole[: whole.index(stop) + len(stop)]
+
+
+@pytest.mark.parametrize("prompt", [None, ["the"], b"the", "\ud800"], ids=repr)
+def test_a_prompt_that_is_no_text_is_refused(prompt):
+    with pytest.raises(InputError, match="the prompt is "):
+        text_of(character_model(), prompt)
+    with pytest.raises(InputError, match="the prompt is "):
+        next_tokens(character_model(), prompt)
+
+
+def test_an_unknown_way_with_unknown_parts_is_refused():
+    with pytest.raises(ConfigError, match="unknown is 'ignore': expected one of error, replace"):
+        text_of(character_model(), "the", unknown="ignore")
 
 
 def test_a_stop_in_the_prompt_stops_nothing():

@@ -290,6 +290,14 @@ def test_steps_go_on_in_inference_mode(implementation):
         made.stepper()(torch.randn(1, E), made.initial_state(1))
 
 
+@pytest.mark.parametrize(("inputs", "state"), [(1, 2), (2, 1), (2, 3)])
+@implementations
+def test_a_step_wants_as_many_rows_of_the_state(implementation, inputs, state):
+    made = layers(implementation=implementation)
+    with pytest.raises(ValueError, match=f"{inputs} rows of inputs and {state} of the state"):
+        made.stepper()(torch.randn(inputs, E), made.initial_state(state))
+
+
 @implementations
 def test_both_ways_there_is_no_step(implementation):
     made = layers(bidirectional=True, implementation=implementation)

@@ -20,7 +20,7 @@ def apply_toml(app: App, commands: tuple[str, ...], arguments: ArgumentCollectio
         arguments: what the command line said, completed in place.
 
     Raises:
-        ConfigError: the file is missing, no TOML, or has a key that is no option of the command.
+        ConfigError: the file is missing, no TOML, or has a table or a key that is no option of the command.
     """
     chosen = arguments.get("--config", None)
     if chosen is None or not chosen.tokens:
@@ -28,7 +28,9 @@ def apply_toml(app: App, commands: tuple[str, ...], arguments: ArgumentCollectio
     path = chosen.tokens[0].value
     values = _read(path)
     options = [name.removeprefix("--") for argument in arguments for name in argument.names if name.startswith("--") and argument != chosen]
-    for key in values:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            raise ConfigError(f"{path}: [{key}] is a table, and options are in none; write them all at the top, such as hidden_size = 400")
         if key.replace("_", "-") not in options:
             near = difflib.get_close_matches(key.replace("_", "-"), options, 1)
             hint = f"did you mean {near[0].replace('-', '_')}?" if near else "see --help for the options, which are its keys"

@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from lexloom.cli.show import show_description, show_json, show_table
 from lexloom.decoding.sampling_config import SamplingConfig
+from lexloom.errors import FormatError
 from lexloom.models.language_model_config import (
     LanguageModelConfig,
     LanguageModelOptions,
@@ -18,10 +19,12 @@ from lexloom.models.language_model_config import (
 from lexloom.nn.embedding_config import EmbeddingConfig
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.training.config import TrainingConfig
+from lexloom.version import __version__
 
 app = App(
     name="lm",
     help="Train language models, judge them, let them write.",
+    version=__version__,
     help_format="markdown",
     default_parameter=Parameter(consume_multiple=True, negative_iterable=()),  # --cutoffs 2000 6000
 )
@@ -160,7 +163,7 @@ def generate(
     from lexloom.training.processor import processor
 
     if prompt == "-":
-        prompt = sys.stdin.read().removesuffix("\n")
+        prompt = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n")  # as arguments are decoded
     with processor(1):
         model = load_model(folder, LanguageModel)
         parts = write_text_from(model, prompt, sampling, length=length, stop=stop, unknown=unknown)
@@ -218,8 +221,11 @@ def info(folder: Annotated[str, Positional], /, *, json: Annotated[bool, Paramet
     description = describe_model(folder) | {"vocabulary": len(model.vocabulary)}
     if json:
         show_json(description)
-    else:  # without what was asked for where `options` says what came of it, and of the rows that moved most their words alone
+        return
+    try:  # without what was asked for where `options` says what came of it, and of the rows that moved most their words alone
         description["training"] = {part: values for part, values in description["training"].items() if part not in description["options"]}
         if "movement" in description:
             description["movement"]["most"] = " ".join(moved["word"] for moved in description["movement"]["most"])
-        show_description(description)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FormatError(f"{folder}: what lexloom.json says of the training is damaged: {error!r}") from None
+    show_description(description)

@@ -12,8 +12,9 @@ from lexloom.models.skipgram_config import SkipGramConfig
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
 from lexloom.vectors.config import VectorConfig
+from lexloom.version import __version__
 
-app = App(name="vectors", help="Train word vectors, question, judge, convert and plot them.", help_format="markdown")
+app = App(name="vectors", help="Train word vectors, question, judge, convert and plot them.", version=__version__, help_format="markdown")
 
 Flat = Parameter(name="*")
 Many = Parameter(consume_multiple=True)

@@ -23,7 +23,8 @@ def filter_log_probs(log_probs: torch.Tensor, config: SamplingConfig) -> torch.T
         config: temperature, then top-k, then top-p; top-p counts the chances that temperature and top-k have left, renormalised.
 
     Returns:
-        float64 (N, V), on the CPU: log-probabilities of the draw, -inf where a token is left out; each row's chances sum to 1.
+        float64 (N, V), on the CPU: log-probabilities of the draw, -inf where a token is left out; each row's chances sum to 1. A row that
+        has no chances to draw from is NaN.
     """
     candidates, ids = _candidates(log_probs, config)
     chances = candidates if ids is None else np.zeros(log_probs.shape)
@@ -43,7 +44,7 @@ def sample(log_probs: torch.Tensor, config: SamplingConfig, generator: np.random
         log_probs: float (N, V), what the model says; the chances of a row need not sum to 1.
         config: how to draw; its seed is not looked at here.
         generator: where the random numbers come from; left alone where there is nothing to draw.
-        suppress: tokens that are never drawn; the others share their chances.
+        suppress: ids from 0 to V - 1 that are never drawn; the others share their chances.
 
     Returns:
         int64 (N,), on the device of `log_probs`.
@@ -86,7 +87,7 @@ def generate(
         length: how many tokens to draw at most.
         stop: given an id, whether a row ends with it; the id itself is handed out. When all rows have ended, nothing more is drawn; rows
             that ended before the others go on, and whoever reads them cuts them.
-        suppress: tokens that are never drawn; the others share their chances.
+        suppress: ids that are never drawn, see `sample`.
 
     Yields:
         int64 (N,): the next token of each row.
@@ -131,6 +132,8 @@ def _candidates(log_probs: torch.Tensor, config: SamplingConfig, suppress: Seque
     Returns:
         Their chances, float64 (N, K), not renormalised, and their ids, int64 (N, K); None where all of them may be drawn, in their order.
     """
+    if log_probs.dtype == torch.bfloat16:  # which NumPy does not know
+        log_probs = log_probs.float()
     likely = log_probs.numpy(force=True).astype(np.float64)
     for token in suppress:
         likely[:, token] = -math.inf

@@ -1,9 +1,9 @@
 """How tokens are drawn: one frozen dataclass; the command line mirrors it. It needs no torch."""
 
-import math
 from dataclasses import dataclass
 
 from lexloom.errors import ConfigError
+from lexloom.options import check_above_zero, check_at_least, check_whole
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,15 @@ class SamplingConfig:
     """Where the random numbers start; the same seed draws the same tokens again."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < math.inf:  # NaN is refused too
-            raise ConfigError(f"temperature is {self.temperature}: expected a number of at least 0; 0 always takes the likeliest token")
-        if self.top_k is not None and self.top_k < 1:
-            raise ConfigError(f"top_k is {self.top_k}: expected a whole number of at least 1, or nothing to draw from all tokens")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ConfigError(f"top_p is {self.top_p}: expected a number above 0 and at most 1, or nothing to draw from all tokens")
-        if not 0 <= self.seed < 2**64:
-            raise ConfigError(f"seed is {self.seed}: expected a whole number of at least 0 and below 2 ** 64")
+        for name in ("temperature", "seed"):
+            if getattr(self, name) is None:
+                raise ConfigError(f"{name} is None: expected a number")
+        check_at_least("temperature", self.temperature, 0)
+        check_whole("top_k", self.top_k, 1)
+        check_above_zero("top_p", self.top_p)
+        if self.top_p is not None and self.top_p > 1:
+            raise ConfigError(f"top_p is {self.top_p}: expected at most 1, which leaves nothing out")
+        check_whole("seed", self.seed, 0, at_most=2**64 - 1)
 
     @property
     def greedy(self) -> bool:

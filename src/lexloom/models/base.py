@@ -6,13 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lexloom.errors import FormatError
+from lexloom.errors import ConfigError, FormatError
 from lexloom.files import read_json, write_atomically, write_json, write_text
 from lexloom.run_folder import RESULT, RUN
 from lexloom.tensors import checksum, map_tensors, write_tensors
@@ -114,9 +115,10 @@ def describe_model(folder: str | os.PathLike[str]) -> dict[str, Any]:
     folder = Path(folder)
     if (folder / RUN).exists() and not (folder / RESULT).exists():
         raise FormatError(f"{folder}: holds an unfinished training; the command that began it goes on with --resume")
-    head = read_json(folder / RESULT) if folder.is_dir() else None
-    if head is None:
-        raise FormatError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; expected one that a training wrote")
+    if not (folder / RESULT).exists():
+        problem = f"holds no model: {RESULT} is missing" if folder.is_dir() else "not a folder" if folder.exists() else "no such folder"
+        raise FormatError(f"{folder}: {problem}; expected a folder that a training wrote")
+    head = read_json(folder / RESULT)
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise FormatError(f"{folder}: not a model; expected a folder that `lexloom lm train` or another training of a model wrote")
     if head.get("format_version") != FORMAT_VERSION:
@@ -147,8 +149,8 @@ def load_model(folder: str | os.PathLike[str], kind: type[M]) -> M:
         model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     except FormatError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise FormatError(f"{folder}: the model is damaged or incomplete: {error}") from None
+    except (ConfigError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise FormatError(f"{folder}: the model is damaged or incomplete: {shorten(str(error), 200, placeholder=' ...')}") from None
     return model.eval()
 
 

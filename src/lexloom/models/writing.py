@@ -1,7 +1,7 @@
 """What a language model writes: continuations of a prompt, and the tokens that are likely to come next."""
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from lexloom.decoding.sample import generate, most_likely
 from lexloom.decoding.sampling_config import SamplingConfig
 from lexloom.decoding.step import State
-from lexloom.errors import ConfigError, UnknownWordError
+from lexloom.errors import ConfigError, InputError, UnknownWordError
 from lexloom.models.language_model import LanguageModel
 from lexloom.options import check_whole
 from lexloom.text.stream import Writer, encode_lines
@@ -54,7 +54,8 @@ def write_text_from(
 
     Raises:
         UnknownWordError: the prompt has such parts.
-        ConfigError: `length` is below 0, or `stop` is empty.
+        InputError: the prompt is not text.
+        ConfigError: `length` is below 0, `stop` is empty, or there is no such `unknown`.
     """
     check_whole("length", length, 0)
     if stop == "":
@@ -104,7 +105,12 @@ def encode_prompt(model: LanguageModel, prompt: str, unknown: Unknown) -> np.nda
 
     Raises:
         UnknownWordError: there are unknown parts, and `unknown` is `"error"`.
+        InputError: the prompt is not text.
+        ConfigError: there is no such `unknown`.
     """
+    if unknown not in get_args(Unknown):
+        raise ConfigError(f"unknown is {unknown!r}: expected one of {', '.join(get_args(Unknown))}")
+    _require_text(prompt)
     vocabulary = model.vocabulary
     ids = encode_lines(prompt, model.tokenizer, vocabulary) if prompt else np.empty(0, np.uint32)
     if unknown == "error" and (ids == vocabulary.unk_id).any():
@@ -116,6 +122,15 @@ def encode_prompt(model: LanguageModel, prompt: str, unknown: Unknown) -> np.nda
     if not len(ids) or model.config.model.level != "character":
         ids = np.concatenate([[np.uint32(vocabulary.eos_id)], ids])
     return ids.astype(np.int64)
+
+
+def _require_text(prompt: object) -> None:
+    if not isinstance(prompt, str):
+        raise InputError(f"the prompt is {type(prompt).__name__}, expected str")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the prompt is not valid UTF-8 from its character {error.start + 1} on; give it as UTF-8") from None
 
 
 def _unknown_part(model: LanguageModel, prompt: str) -> str:

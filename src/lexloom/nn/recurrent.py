@@ -93,7 +93,8 @@ class Recurrent(nn.Module):
             gives the last layer's output (B, D), and the state after the step.
 
         Raises:
-            ConfigError: the layers read both ways, and the way back begins at the end.
+            ConfigError: the layers read both ways, and the way back begins at the end. The function raises ValueError where the state has
+                another number of rows than there are inputs.
         """
         if self.directions > 1:
             raise ConfigError("bidirectional layers cannot go step by step, since the way back begins at the end: use forward")
@@ -113,6 +114,8 @@ class Recurrent(nn.Module):
             return outputs, after
 
         def step(inputs: Tensor, state: State) -> tuple[Tensor, State]:
+            if len(inputs) != len(state[0]):
+                raise ValueError(f"{len(inputs)} rows of inputs and {len(state[0])} of the state: expected as many")
             if arrays and len(inputs) == 1:  # where the arithmetic takes as long as torch's calls do
                 row, before = inputs.to(kind).numpy(force=True), [part.numpy(force=True) for part in state]
                 with np.errstate(all="ignore"):  # as torch does
