@@ -54,17 +54,18 @@ def sample(log_probs: torch.Tensor, config: SamplingConfig, generator: np.random
     """
     chances, ids = _candidates(log_probs, config, suppress)
     sums = chances.cumsum(1)
-    totals = sums[:, -1:]
-    if not all(0 < total < math.inf for total in totals[:, 0].tolist()):
+    totals = sums[:, -1].tolist()
+    if not all(0 < total < math.inf for total in totals):
         raise FormatError("the model gives no probabilities for the next token (NaN or all zero): it is damaged, or its training diverged")
     if config.greedy:
-        places = np.zeros(totals.shape, np.int64)
+        places = [0] * len(totals)
     else:
         # A draw is below 1, and its product with the total below the total, in floating point too: the token found has a chance above 0.
-        draws = generator.random(totals.shape) * totals
-        places = (sums <= draws).sum(1, keepdims=True)
-    drawn = places if ids is None else np.take_along_axis(ids, places, 1)
-    return torch.from_numpy(drawn[:, 0]).to(log_probs.device)
+        draws = generator.random(len(totals)).tolist()
+        places = [row.searchsorted(draw * total, "right") for row, draw, total in zip(sums, draws, totals, strict=True)]
+    drawn = places if ids is None else [row[place] for row, place in zip(ids, places, strict=True)]
+    tokens = torch.from_numpy(np.array(drawn, np.int64))
+    return tokens if log_probs.is_cpu else tokens.to(log_probs.device)
 
 
 def generate(
@@ -134,16 +135,17 @@ def _candidates(log_probs: torch.Tensor, config: SamplingConfig, suppress: Seque
     """
     if log_probs.dtype == torch.bfloat16:  # which NumPy does not know
         log_probs = log_probs.float()
-    likely = log_probs.numpy(force=True).astype(np.float64)
+    plain = log_probs.is_cpu and not log_probs.requires_grad
+    likely = log_probs.numpy(force=not plain).astype(np.float64)
     for token in suppress:
         likely[:, token] = -math.inf
     if config.greedy:
         ids = likely.argmax(1, keepdims=True)
         return np.exp(np.take_along_axis(likely, ids, 1)), ids
-    with np.errstate(all="ignore"):  # what is not a number, or too small for one, is dealt with by whoever calls
-        if config.temperature != 1:  # the likeliest is brought to 0 first: no temperature, however low, takes all chances away
+    if config.temperature != 1:  # the likeliest is brought to 0 first: no temperature, however low, takes all chances away
+        with np.errstate(all="ignore"):  # what is not a number, or too small for one, is dealt with by whoever calls
             likely = (likely - likely.max(1, keepdims=True)) / config.temperature
-        chances = np.exp(likely)
+    chances = np.exp(likely)
     ids = None
     if config.top_k is not None and config.top_k < chances.shape[1]:
         ids = np.sort(chances.argpartition(-config.top_k, axis=1)[:, -config.top_k :], axis=1)

@@ -114,7 +114,7 @@ class LanguageModel(Model):
         rows = None
         if size <= self.recurrent.config.hidden_size:  # few enough for all of them to be got ready
             rows = self.embedding(torch.arange(size, device=next(self.parameters()).device))
-        take = self.recurrent.stepper(rows)
+        take, score = self.recurrent.stepper(rows), self.output.scorer()
 
         def step(tokens: Tensor, state: State) -> Step:
             check_on_device(tokens, size)
@@ -123,7 +123,7 @@ class LanguageModel(Model):
             except IndexError:
                 refuse_unknown_ids(tokens, size)
                 raise
-            return Step(self.output.log_probs(out), after)
+            return Step(score(out), after)
 
         return step
 

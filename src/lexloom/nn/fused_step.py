@@ -47,8 +47,8 @@ def make_step(mode: str, parameters: Sequence[Tensor], rows: Tensor | None = Non
 
     Returns:
         A function from inputs, (B, E) or, where there are rows, their numbers, int64 (B,), and a state to the next state. To be called
-        without gradients. Tensors and arrays are not mixed; arrays need weights that `can_be_arrays`. It raises IndexError where a number
-        is not from 0 to V - 1.
+        without gradients. Tensors and arrays are not mixed; arrays are of one row, and of weights that `can_be_arrays`. It raises
+        IndexError where a number is not from 0 to V - 1.
     """
     order, advance = _CELLS[mode]
     weights = order(*parameters)
@@ -60,10 +60,11 @@ def make_step(mode: str, parameters: Sequence[Tensor], rows: Tensor | None = Non
         if arrays is not None and isinstance(inputs, np.ndarray):
             if known_array is None:
                 from_input = inputs @ arrays.w_ih + arrays.b_ih
-            elif inputs.min() < 0:  # from the end, NumPy would say
-                raise IndexError(f"row {inputs.min()}: expected a number of at least 0")
             else:
-                from_input = known_array[inputs]
+                (number,) = inputs.tolist()
+                if not 0 <= number < len(known_array):
+                    raise IndexError(f"row {number}: expected a number from 0 to {len(known_array) - 1}")
+                from_input = known_array[number : number + 1]
             return advance(arrays, from_input, state, np.tanh)
         from_input = torch.addmm(weights.b_ih, inputs, weights.w_ih) if known is None else known.index_select(0, inputs)
         return advance(weights, from_input.to(weights.w_hh.dtype), state, torch.tanh)

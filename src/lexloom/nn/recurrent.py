@@ -114,10 +114,11 @@ class Recurrent(nn.Module):
             return outputs, after
 
         def step(inputs: Tensor, state: State) -> tuple[Tensor, State]:
-            if len(inputs) != len(state[0]):
-                raise ValueError(f"{len(inputs)} rows of inputs and {len(state[0])} of the state: expected as many")
-            if arrays and len(inputs) == 1:  # where the arithmetic takes as long as torch's calls do
-                row, before = inputs.to(kind).numpy(force=True), [part.numpy(force=True) for part in state]
+            size, state_size = inputs.shape[0], state[0].shape[0]  # len() of a tensor takes four times as long
+            if size != state_size:
+                raise ValueError(f"{size} rows of inputs and {state_size} of the state: expected as many")
+            if arrays and size == 1:  # where the arithmetic takes as long as torch's calls do
+                row, *before = [part.detach().numpy() if part.requires_grad else part.numpy() for part in (inputs.to(kind), *state)]
                 with np.errstate(all="ignore"):  # as torch does
                     outputs, after = through(row, before, np.empty_like)
                 return torch.from_numpy(outputs), tuple([torch.from_numpy(part) for part in after])

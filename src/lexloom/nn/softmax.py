@@ -71,7 +71,17 @@ class FullSoftmax(nn.Module):
 
     def log_probs(self, hidden: Tensor) -> Tensor:
         """Give the log-probabilities, (N, V), of hidden states (N, D)."""
-        return torch.log_softmax(functional.linear(self.projection(hidden), self._matrix(), self.bias).float(), dim=1)
+        return self.scorer()(hidden)
+
+    def scorer(self) -> Callable[[Tensor], Tensor]:
+        """Give what `log_probs` does with the weights of now, for being called again and again."""
+        weight, bias = self._matrix(), self.bias
+        projection = None if isinstance(self.projection, nn.Identity) else self.projection
+
+        def score(hidden: Tensor) -> Tensor:
+            return torch.log_softmax(functional.linear(projection(hidden) if projection else hidden, weight, bias).float(), dim=1)
+
+        return score
 
 
 class AdaptiveSoftmax(nn.Module):
@@ -121,6 +131,10 @@ class AdaptiveSoftmax(nn.Module):
     def log_probs(self, hidden: Tensor) -> Tensor:
         """Give the log-probabilities, (N, V), of hidden states (N, D)."""
         return self._softmax.log_prob(hidden).float()
+
+    def scorer(self) -> Callable[[Tensor], Tensor]:
+        """Give `log_probs`, see `FullSoftmax`."""
+        return self.log_probs
 
 
 def draw_candidates(targets: Tensor, vocabulary_size: int, num_sampled: int) -> tuple[Tensor, Tensor, Tensor]:
