@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -85,7 +85,7 @@ def open_corpus(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str
         InputError: nothing matches. What is inside the files is looked at when they are read.
     """
     names = expand(sources)
-    once = _Once("standard input was read already, and can be read only once" if STDIN in names else None)
+    once = Once("standard input was read already, and can be read only once" if STDIN in names else None)
 
     def read(report: CorpusReport) -> Iterator[Block]:
         once.use()
@@ -104,7 +104,7 @@ def iterable_corpus(documents: Iterable[str] | Iterable[Sequence[str]], *, name:
     """
     if isinstance(documents, str | bytes):
         raise InputError(f"{name} is a single {type(documents).__name__}, expected an iterable of documents; for one document pass [text]")
-    once = _Once(f"{name} is a generator that was read already; pass a list, or an object whose __iter__ begins anew")
+    once = Once(f"{name} is a generator that was read already; pass a list, or an object whose __iter__ begins anew")
 
     def read(report: CorpusReport) -> Iterator[Block]:
         iterator = iter(documents)
@@ -130,7 +130,7 @@ def as_corpus(source: CorpusSource) -> Corpus:
     return open_corpus(source) if isinstance(source, str | os.PathLike) else iterable_corpus(source)
 
 
-class _Once:
+class Once:
     """Lets something happen a single time, where there is a complaint to raise the second time."""
 
     def __init__(self, complaint: str | None) -> None:
@@ -154,7 +154,27 @@ def _file_blocks(names: Sequence[str], field: str | None, report: CorpusReport) 
 
 
 def text_blocks(member: Member, report: CorpusReport) -> Iterator[Block]:
-    """Read plain text, a document a line, without ever holding more than a block of a long line."""
+    """Read plain text, a document a line."""
+    for lines in line_batches(member, report):
+        yield block_of(lines.texts, finished=lines.finished)
+
+
+class Lines(NamedTuple):
+    """Consecutive lines of plain text.
+
+    Attributes:
+        texts: String, a line a row, without its end. The first goes on with the line before where that was not finished.
+        finished: False where the last row's line goes on in the next batch.
+        number: of the first line, from 1.
+    """
+
+    texts: pl.Series
+    finished: bool
+    number: int
+
+
+def line_batches(member: Member, report: CorpusReport) -> Iterator[Lines]:
+    """Read the lines of plain text, without ever holding more than a block of a long line."""
     carry, line = b"", 1
     beginning = finished = True
     while chunk := member.read(BLOCK_BYTES):
@@ -163,21 +183,21 @@ def text_blocks(member: Member, report: CorpusReport) -> Iterator[Block]:
             data, beginning = strip_mark(data, member.name), False
         cut = data.rfind(b"\n")
         if cut >= 0:
-            yield _lines_block(data[:cut], True, member.name, line, report)
+            yield _lines(data[:cut], True, member.name, line, report)
             line += data.count(b"\n", 0, cut + 1)
             carry, finished = data[cut + 1 :], True
         elif len(data) < BLOCK_BYTES:
             carry = data
         else:
             cut = find_cut(data, 0, len(data) - 1)
-            yield _lines_block(data[:cut], False, member.name, line, report)
+            yield _lines(data[:cut], False, member.name, line, report)
             carry, finished = data[cut:], False
     if carry or not finished:
-        yield _lines_block(carry, True, member.name, line, report)
+        yield _lines(carry, True, member.name, line, report)
 
 
-def _lines_block(data: bytes, finished: bool, name: str, line: int, report: CorpusReport) -> Block:
-    """Make a block of lines; `data` comes without the newline of its last line, which goes on later where it is not `finished`."""
+def _lines(data: bytes, finished: bool, name: str, line: int, report: CorpusReport) -> Lines:
+    """Split decoded text; `data` comes without the newline of its last line, which goes on later where it is not `finished`."""
     try:
         whole = pl.Series([data], dtype=pl.Binary).cast(pl.String)
     except pl.exceptions.ComputeError:
@@ -185,7 +205,7 @@ def _lines_block(data: bytes, finished: bool, name: str, line: int, report: Corp
     texts = whole.str.split("\n").explode(empty_as_null=False)
     if finished and b"\r" in data:
         texts = texts.str.strip_suffix("\r")
-    return block_of(texts, finished=finished)
+    return Lines(texts, finished, line)
 
 
 def read_ahead(blocks: Iterator[Block]) -> Iterator[Block]:

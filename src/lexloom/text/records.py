@@ -1,10 +1,11 @@
-"""Records with fields: the texts of one field of CSV, TSV, JSONL and Parquet, as blocks."""
+"""Records with fields, in CSV, TSV, JSONL and Parquet: one field as blocks of text, or several as rows."""
 
 import csv
 import io
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from lexloom.text.blocks import BLOCK_BYTES, Block, block_of
 from lexloom.text.decoding import decode, strip_mark, without_surrogates
 from lexloom.text.report import CorpusReport
 from lexloom.text.sources import Member, RecordFormat, record_format
+
+Row = tuple[str, list[Any]]
+"""Where a record stands, and the values of the fields asked for."""
 
 _PARQUET_MAGIC = b"PAR1"
 _PATIENCE = 1000
@@ -51,11 +55,39 @@ def record_blocks(member: Member, kind: RecordFormat, field: str | None, report:
     Raises:
         InputError: the field is missing, or was not named.
     """
+    chosen = [] if field is None else [field]
     if kind == "parquet":
-        yield from _parquet_blocks(member, field, report)
-        return
-    read: Callable[[Member, str | None, CorpusReport], Iterator[str]] = _READERS[kind]
-    yield from gather(without_surrogates(text, member.name, report) for text in read(member, field, report))
+        with _seekable(member) as path:
+            yield from _parquet_blocks(path, member.name, chosen, report)
+    else:
+        yield from gather(_texts(member, field, _READERS[kind](member, chosen, report), report))
+
+
+def record_rows(member: Member, kind: RecordFormat, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
+    """Read some fields of every record, as they stand there: of CSV and TSV strings, of JSONL and Parquet any values.
+
+    Args:
+        member: the open file.
+        kind: its form.
+        fields: their names.
+        report: where records that lack one, or that cannot be understood, and broken bytes are counted.
+
+    Raises:
+        InputError: a field is missing.
+    """
+    if kind == "parquet":
+        with _seekable(member) as path:
+            yield from _parquet_rows(path, member.name, fields)
+    else:
+        yield from _READERS[kind](member, fields, report)
+
+
+def _texts(member: Member, field: str | None, rows: Iterator[Row], report: CorpusReport) -> Iterator[str]:
+    for where, (text,) in rows:
+        if isinstance(text, str):
+            yield without_surrogates(text, member.name, report)
+        else:
+            report.add_bad(where, f"field {field!r} is {type(text).__name__}, expected a string")
 
 
 def gather(texts: Iterable[str]) -> Iterator[Block]:
@@ -72,13 +104,14 @@ def gather(texts: Iterable[str]) -> Iterator[Block]:
         yield block_of(pl.Series(waiting, dtype=pl.String))
 
 
-def _choose(name: str, field: str | None, fields: Sequence[str]) -> str:
+def _require(name: str, wanted: Sequence[str], fields: Sequence[str]) -> None:
+    """Refuse records without the fields that are wanted, or where none is said to be wanted."""
     there = ", ".join(fields) if fields else "none"
-    if field is None:
+    if not wanted:
         raise InputError(f"{name}: holds records; say which field is the text with --field (fields: {there})")
-    if field not in fields:
-        raise InputError(f"{name}: no field {field!r}; fields: {there}")
-    return field
+    for field in wanted:
+        if field not in fields:
+            raise InputError(f"{name}: no field {field!r}; fields: {there}")
 
 
 def _lines(member: Member, report: CorpusReport) -> Iterator[str]:
@@ -99,19 +132,20 @@ def _lines(member: Member, report: CorpusReport) -> Iterator[str]:
 # ---- CSV and TSV -------------------------------------------------------------------------------------------------------------------
 
 
-def _csv_texts(member: Member, field: str | None, report: CorpusReport) -> Iterator[str]:
-    return _delimited(member, csv.reader(_lines(member, report), strict=True), field, report)
+def _csv_rows(member: Member, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
+    return _delimited(member, csv.reader(_lines(member, report), strict=True), fields, report)
 
 
-def _tsv_texts(member: Member, field: str | None, report: CorpusReport) -> Iterator[str]:
+def _tsv_rows(member: Member, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
     """TSV has no quoting here: a lone quotation mark is common in text, and would swallow the lines that follow it."""
-    return _delimited(member, csv.reader(_lines(member, report), delimiter="\t", quoting=csv.QUOTE_NONE), field, report)
+    return _delimited(member, csv.reader(_lines(member, report), delimiter="\t", quoting=csv.QUOTE_NONE), fields, report)
 
 
-def _delimited(member: Member, rows: Any, field: str | None, report: CorpusReport) -> Iterator[str]:
+def _delimited(member: Member, rows: Any, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
     csv.field_size_limit((1 << 31) - 1)  # the module's own limit of 128 KB would refuse long documents
     header = next(rows, None) or []
-    column = header.index(_choose(member.name, field, header))
+    _require(member.name, fields, header)
+    columns = [header.index(field) for field in fields]
     while True:
         first_line = rows.line_num + 1
         try:
@@ -122,7 +156,7 @@ def _delimited(member: Member, rows: Any, field: str | None, report: CorpusRepor
             report.add_bad(f"{member.name}:{first_line}", str(error))
             continue
         if len(row) == len(header):
-            yield row[column]
+            yield f"{member.name}:{first_line}", [row[column] for column in columns]
         elif row:  # the csv module makes an empty list of a blank line
             report.add_bad(f"{member.name}:{first_line}", f"expected {len(header)} fields, found {len(row)}")
 
@@ -130,9 +164,9 @@ def _delimited(member: Member, rows: Any, field: str | None, report: CorpusRepor
 # ---- JSONL -------------------------------------------------------------------------------------------------------------------------
 
 
-def _jsonl_texts(member: Member, field: str | None, report: CorpusReport) -> Iterator[str]:
+def _jsonl_rows(member: Member, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
     without, first_fields = 0, list[str]()
-    found = False
+    found = set[str]()
     for number, line in enumerate(_lines(member, report), 1):
         if not line.strip():
             continue
@@ -146,56 +180,69 @@ def _jsonl_texts(member: Member, field: str | None, report: CorpusReport) -> Ite
             report.add_bad(where, f"expected a JSON object, found {type(record).__name__}")
             continue
         first_fields = first_fields or list(record)
-        text = record.get(field)
-        if field is None or (not found and field not in record and without >= _PATIENCE):
-            _choose(member.name, field, first_fields)
-        elif isinstance(text, str):
-            found = True
-            yield text
+        found.update(field for field in fields if field in record)
+        lacking = next((field for field in fields if field not in record), None)
+        if not fields or (lacking is not None and lacking not in found and without >= _PATIENCE):
+            _require(member.name, fields, first_fields)
+        if lacking is None:
+            yield where, [record[field] for field in fields]
         else:
-            without += field not in record
-            found |= field in record
-            report.add_bad(where, f"field {field!r} is {'missing' if field not in record else type(text).__name__}, expected a string")
-    if without and not found:
-        _choose(member.name, field, first_fields)
+            without += 1
+            report.add_bad(where, f"field {lacking!r} is missing")
+    if without and len(found) < len(fields):
+        _require(member.name, fields, first_fields)
 
 
-_READERS: dict[RecordFormat, Callable[[Member, str | None, CorpusReport], Iterator[str]]] = {
-    "csv": _csv_texts,
-    "tsv": _tsv_texts,
-    "jsonl": _jsonl_texts,
+_READERS: dict[RecordFormat, Callable[[Member, Sequence[str], CorpusReport], Iterator[Row]]] = {
+    "csv": _csv_rows,
+    "tsv": _tsv_rows,
+    "jsonl": _jsonl_rows,
 }
 
 
 # ---- Parquet -----------------------------------------------------------------------------------------------------------------------
 
 
-def _parquet_blocks(member: Member, field: str | None, report: CorpusReport) -> Iterator[Block]:
-    """Read a Parquet file where it lies, or from a temporary copy: it needs seeking, and may come compressed or from a pipe."""
+@contextmanager
+def _seekable(member: Member) -> Iterator[Path]:
+    """Give a Parquet file where it lies, or a temporary copy: it needs seeking, and may come compressed or from a pipe."""
     if member.path is not None:
-        yield from _parquet_file(member.path, member.name, field, report)
+        yield member.path
         return
     with tempfile.NamedTemporaryFile(suffix=".parquet") as spool:
         while chunk := member.read(BLOCK_BYTES):
             spool.write(chunk)
         spool.flush()
-        yield from _parquet_file(Path(spool.name), member.name, field, report)
+        yield Path(spool.name)
 
 
-def _parquet_file(path: Path, name: str, field: str | None, report: CorpusReport) -> Iterator[Block]:
+def _parquet_blocks(path: Path, name: str, fields: Sequence[str], report: CorpusReport) -> Iterator[Block]:
+    row = 0
+    for batch in _parquet_batches(path, name, fields, texts=fields):
+        texts = batch.to_series()
+        for empty in texts.is_null().arg_true().to_list():
+            report.add_bad(f"{name}: row {row + empty + 1}", f"field {texts.name!r} is null, expected a string")
+        row += len(texts)
+        yield from _slices(texts.drop_nulls())
+
+
+def _parquet_rows(path: Path, name: str, fields: Sequence[str]) -> Iterator[Row]:
+    rows = (row for batch in _parquet_batches(path, name, fields) for row in batch.iter_rows())
+    for number, row in enumerate(rows, 1):
+        yield f"{name}: row {number}", list(row)
+
+
+def _parquet_batches(path: Path, name: str, fields: Sequence[str], texts: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+    """Read some columns; those of `texts` must hold strings."""
     try:
         table = pl.scan_parquet(path)
         schema = table.collect_schema()
-        column = _choose(name, field, schema.names())
-        if schema[column] not in (pl.String, pl.Categorical, pl.Enum):
-            raise InputError(f"{name}: field {column!r} is {schema[column]}, expected strings")
-        row = 0
-        for batch in table.select(pl.col(column).cast(pl.String)).collect_batches(chunk_size=1 << 14):
-            texts = batch.to_series()
-            for empty in texts.is_null().arg_true().to_list():
-                report.add_bad(f"{name}: row {row + empty + 1}", f"field {column!r} is null, expected a string")
-            row += len(texts)
-            yield from _slices(texts.drop_nulls())
+        _require(name, fields, schema.names())
+        for column in texts:
+            if schema[column] not in (pl.String, pl.Categorical, pl.Enum):
+                raise InputError(f"{name}: field {column!r} is {schema[column]}, expected strings")
+        columns = [pl.col(field).cast(pl.String) if field in texts else pl.col(field) for field in fields]
+        yield from table.select(columns).collect_batches(chunk_size=1 << 14)
     except pl.exceptions.PolarsError as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{name}: the Parquet data is damaged or cut short: {reason}") from None
