@@ -14,9 +14,18 @@ def check_choices(options: Any) -> None:
         ConfigError: one does.
     """
     for name, kind in get_type_hints(type(options)).items():
-        value, choices = getattr(options, name), get_args(kind)
-        if get_origin(kind) is Literal and value not in choices:
-            raise ConfigError(f"{name} is {value!r}: expected one of {', '.join(choices)}")
+        if get_origin(kind) is Literal:
+            check_choice(name, getattr(options, name), kind)
+
+
+def check_choice(name: str, value: Any, kind: Any) -> None:
+    """Refuse what is none of the values of a `Literal[...]`.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if value not in get_args(kind):
+        raise ConfigError(f"{name} is {value!r}: expected one of {', '.join(get_args(kind))}")
 
 
 def check_whole(name: str, value: int | None, least: int, *, at_most: float = math.inf) -> None:

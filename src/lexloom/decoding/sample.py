@@ -26,9 +26,9 @@ def filter_log_probs(log_probs: torch.Tensor, config: SamplingConfig) -> torch.T
         float64 (N, V), on the CPU: log-probabilities of the draw, -inf where a token is left out; each row's chances sum to 1. A row that
         has no chances to draw from is NaN.
     """
-    candidates, ids = _candidates(log_probs, config)
-    chances = candidates if ids is None else np.zeros(log_probs.shape)
+    chances, ids = _candidates(log_probs, config)
     if ids is not None:
+        candidates, chances = chances, np.zeros(log_probs.shape)
         np.put_along_axis(chances, ids, candidates, 1)
     shares = torch.from_numpy(chances)
     return (shares / shares.sum(1, keepdim=True)).log()

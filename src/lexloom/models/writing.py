@@ -1,7 +1,7 @@
 """What a language model writes: continuations of a prompt, and the tokens that are likely to come next."""
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from lexloom.decoding.sampling_config import SamplingConfig
 from lexloom.decoding.step import State
 from lexloom.errors import ConfigError, InputError, UnknownWordError
 from lexloom.models.language_model import LanguageModel
-from lexloom.options import check_whole
+from lexloom.options import check_choice, check_whole
 from lexloom.text.stream import Writer, encode_lines
 
 Unknown = Literal["error", "replace"]
@@ -108,8 +108,7 @@ def encode_prompt(model: LanguageModel, prompt: str, unknown: Unknown) -> np.nda
         InputError: the prompt is not text.
         ConfigError: there is no such `unknown`.
     """
-    if unknown not in get_args(Unknown):
-        raise ConfigError(f"unknown is {unknown!r}: expected one of {', '.join(get_args(Unknown))}")
+    check_choice("unknown", unknown, Unknown)
     _require_text(prompt)
     vocabulary = model.vocabulary
     ids = encode_lines(prompt, model.tokenizer, vocabulary) if prompt else np.empty(0, np.uint32)

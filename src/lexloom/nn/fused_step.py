@@ -28,13 +28,13 @@ class _Weights(NamedTuple):
         w_ih: (E, G).
         b_ih: (G,), the input's bias, and the state's where the two are only ever added up.
         w_hh: (D, G).
-        b_hh: (G,), the state's bias where it is not in b_ih, else zeros.
+        b_hh: (G,), the state's bias where it is not in b_ih.
     """
 
     w_ih: Array
     b_ih: Array
     w_hh: Array
-    b_hh: Array
+    b_hh: Array | None = None
 
 
 def make_step(mode: str, parameters: Sequence[Tensor], rows: Tensor | None = None) -> Take:
@@ -53,7 +53,7 @@ def make_step(mode: str, parameters: Sequence[Tensor], rows: Tensor | None = Non
     order, advance = _CELLS[mode]
     weights = order(*parameters)
     known = None if rows is None else torch.addmm(weights.b_ih, rows, weights.w_ih).to(weights.w_hh.dtype)  # autocast may have rounded it
-    arrays = _Weights(*(part.numpy() for part in weights)) if can_be_arrays(weights.w_hh) else None
+    arrays = _Weights(*(part if part is None else part.numpy() for part in weights)) if can_be_arrays(weights.w_hh) else None
     known_array = None if known is None or arrays is None else known.numpy()
 
     def step(inputs: Array, state: State) -> State:
@@ -82,7 +82,7 @@ def _lstm_weights(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> _We
         i, f, g, o = weight.chunk(4)
         return torch.cat((i / 2, f / 2, o / 2, g))
 
-    return _Weights(ordered(w_ih).T.contiguous(), ordered(b_ih + b_hh), ordered(w_hh).T.contiguous(), torch.zeros_like(b_hh))
+    return _Weights(ordered(w_ih).T.contiguous(), ordered(b_ih + b_hh), ordered(w_hh).T.contiguous())
 
 
 def _lstm(weights: _Weights, from_input: Array, state: State, tanh: Tanh) -> State:
@@ -113,7 +113,7 @@ def _gru(weights: _Weights, from_input: Array, state: State, tanh: Tanh) -> Stat
 
 def _rnn_weights(w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> _Weights:
     w_ih, w_hh = (weight.T.clone(memory_format=torch.contiguous_format) for weight in (w_ih, w_hh))
-    return _Weights(w_ih, b_ih + b_hh, w_hh, torch.zeros_like(b_hh))
+    return _Weights(w_ih, b_ih + b_hh, w_hh)
 
 
 def _rnn(weights: _Weights, from_input: Array, state: State, tanh: Tanh) -> State:

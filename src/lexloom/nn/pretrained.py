@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lexloom.errors import ConfigError, FormatError
+from lexloom.errors import FormatError
 from lexloom.files import STDIN
 from lexloom.nn.embedding_config import Missing
+from lexloom.options import check_choice
 from lexloom.text.tokenizers import TextTokenizer
 from lexloom.text.vocabulary import Vocabulary
 from lexloom.vectors.formats import load_vectors
@@ -136,8 +137,7 @@ def _found(vectors: Vectors, vocabulary: Vocabulary, source: str = "vectors") ->
 
 def _filled(rows: np.ndarray, known: np.ndarray, others: np.ndarray, missing: Missing, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Fill the rows (V, E) that are not known; their scale is that of the known ones, or of `others` (n, E) where none is."""
-    if missing not in ("random", "mean", "zero"):
-        raise ConfigError(f"missing is {missing!r}: expected one of random, mean, zero")
+    check_choice("missing", missing, Missing)
     model = rows[known] if known.any() else np.asarray(others)
     gaps = int((~known).sum())
     weight, mask = torch.from_numpy(rows), torch.from_numpy(known)

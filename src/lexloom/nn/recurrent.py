@@ -118,7 +118,7 @@ class Recurrent(nn.Module):
             if size != state_size:
                 raise ValueError(f"{size} rows of inputs and {state_size} of the state: expected as many")
             if arrays and size == 1:  # where the arithmetic takes as long as torch's calls do
-                row, *before = [part.detach().numpy() if part.requires_grad else part.numpy() for part in (inputs.to(kind), *state)]
+                row, *before = [part.numpy(force=part.requires_grad) for part in (inputs.to(kind), *state)]
                 with np.errstate(all="ignore"):  # as torch does
                     outputs, after = through(row, before, np.empty_like)
                 return torch.from_numpy(outputs), tuple([torch.from_numpy(part) for part in after])

@@ -46,12 +46,15 @@ class FullSoftmax(nn.Module):
         check_whole("num_sampled", num_sampled, 2)
         self._tied, self.num_sampled = tied, num_sampled
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
-        self.projection: nn.Module = nn.Identity()
+        self.projection: nn.Linear | None = None
         if tied is None:
             reach = hidden_size**-0.5
             self.weight = nn.Parameter(torch.empty(vocabulary_size, hidden_size).uniform_(-reach, reach))
         elif (row := tied().shape[1]) != hidden_size:
             self.projection = nn.Linear(hidden_size, row, bias=False)
+
+    def _projected(self, hidden: Tensor) -> Tensor:
+        return hidden if self.projection is None else self.projection(hidden)
 
     def _matrix(self) -> Tensor:
         return self.weight if self._tied is None else self._tied()
@@ -63,7 +66,7 @@ class FullSoftmax(nn.Module):
             hidden: (N, D).
             targets: int64 (N,); `IGNORE` where there is none.
         """
-        hidden, weight = self.projection(hidden), self._matrix()
+        hidden, weight = self._projected(hidden), self._matrix()
         if not self.training or self.num_sampled is None or self.num_sampled >= len(weight):
             return linear_cross_entropy(hidden, weight, self.bias, targets)
         ids, offset, places = draw_candidates(targets, len(weight), self.num_sampled)
@@ -76,10 +79,9 @@ class FullSoftmax(nn.Module):
     def scorer(self) -> Callable[[Tensor], Tensor]:
         """Give what `log_probs` does with the weights of now, for being called again and again."""
         weight, bias = self._matrix(), self.bias
-        projection = None if isinstance(self.projection, nn.Identity) else self.projection
 
         def score(hidden: Tensor) -> Tensor:
-            return torch.log_softmax(functional.linear(projection(hidden) if projection else hidden, weight, bias).float(), dim=1)
+            return torch.log_softmax(functional.linear(self._projected(hidden), weight, bias).float(), dim=1)
 
         return score
 

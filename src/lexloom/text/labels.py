@@ -3,7 +3,6 @@
 The texts are a `Corpus`; their labels are gathered beside it while its blocks go by. So whatever reads a corpus reads a labelled one.
 """
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,13 +10,12 @@ from typing import Any
 import polars as pl
 
 from lexloom.errors import ConfigError, InputError
-from lexloom.files import STDIN
 from lexloom.text.blocks import Block, block_of
-from lexloom.text.decoding import without_surrogates
-from lexloom.text.readers import Corpus, Lines, Once, line_batches, read_ahead
+from lexloom.text.decoding import strip_mark, without_surrogates
+from lexloom.text.readers import Corpus, Files, Lines, line_batches
 from lexloom.text.records import find_format, gather, record_rows
 from lexloom.text.report import CorpusReport
-from lexloom.text.sources import Member, RecordFormat, expand, fingerprint, open_members
+from lexloom.text.sources import Member, RecordFormat
 
 PREFIX = "__label__"
 """What marks a label in fastText's files."""
@@ -86,38 +84,27 @@ def open_labelled(
     if separator == "":
         raise ConfigError("separator is empty: give what stands between two labels, or leave it out")
     fields = None if text_field is None or label_field is None else (text_field, label_field)
-    names = expand(sources)
-    once = Once("standard input was read already, and can be read only once" if STDIN in names else None)
+    files = Files(sources, {"text_field": text_field, "label_field": label_field, "separator": separator})
+
+    def blocks(member: Member, report: CorpusReport, gathered: Gathered) -> Iterator[Block]:
+        kind = find_format(member, sniff=fields is not None)
+        if kind is not None and fields is not None:
+            return _record_blocks(member, kind, fields, separator, report, gathered)
+        if kind in (None, "tsv"):
+            return _line_blocks(member, separator, report, gathered)
+        raise InputError(f"{member.name}: holds records; say with --text-field and --label-field which fields to read")
 
     def read(report: CorpusReport, gathered: Gathered) -> Iterator[Block]:
-        once.use()
-        return read_ahead(_file_blocks(names, fields, separator, report, gathered))
+        return files.read(lambda member: blocks(member, report, gathered))
 
-    title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-    options = {"text_field": text_field, "label_field": label_field, "separator": separator}
-    return LabelledCorpus("standard input" if title == STDIN else title, read, lambda: fingerprint(names, options))
-
-
-def _file_blocks(
-    names: Sequence[str], fields: tuple[str, str] | None, separator: str | None, report: CorpusReport, gathered: Gathered
-) -> Iterator[Block]:
-    for name in names:
-        with contextlib.closing(open_members(name)) as members:
-            for member in members:
-                kind = find_format(member, sniff=fields is not None)
-                if kind is not None and fields is not None:
-                    yield from _record_blocks(member, kind, fields, separator, report, gathered)
-                elif kind in (None, "tsv"):
-                    yield from _line_blocks(member, separator, report, gathered)
-                else:
-                    raise InputError(f"{member.name}: holds records; say with --text-field and --label-field which fields to read")
+    return LabelledCorpus(files.title, read, files.fingerprint)
 
 
 # ---- lines -------------------------------------------------------------------------------------------------------------------------
 
 
 def _line_blocks(member: Member, separator: str | None, report: CorpusReport, gathered: Gathered) -> Iterator[Block]:
-    marked = member.head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(PREFIX.encode())
+    marked = strip_mark(member.head, member.name).lstrip().startswith(PREFIX.encode())
     goes_on = kept = False  # whether the first row belongs to the line before, and whether that line is read or left out
     for texts, finished, number in _labels_joined(line_batches(member, report)):
         rest, lines = (texts[:1], texts[1:]) if goes_on else (texts[:0], texts)

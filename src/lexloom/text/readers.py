@@ -84,15 +84,13 @@ def open_corpus(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str
     Raises:
         InputError: nothing matches. What is inside the files is looked at when they are read.
     """
-    names = expand(sources)
-    once = Once("standard input was read already, and can be read only once" if STDIN in names else None)
+    files = Files(sources, {"field": field})
 
-    def read(report: CorpusReport) -> Iterator[Block]:
-        once.use()
-        return read_ahead(_file_blocks(names, field, report))
+    def blocks(member: Member, report: CorpusReport) -> Iterator[Block]:
+        kind = find_format(member, sniff=field is not None)
+        return text_blocks(member, report) if kind is None else record_blocks(member, kind, field, report)
 
-    title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-    return Corpus("standard input" if title == STDIN else title, read, lambda: fingerprint(names, {"field": field}))
+    return Corpus(files.title, lambda report: files.read(lambda member: blocks(member, report)), files.fingerprint)
 
 
 def iterable_corpus(documents: Iterable[str] | Iterable[Sequence[str]], *, name: str = "the iterable") -> Corpus:
@@ -104,7 +102,7 @@ def iterable_corpus(documents: Iterable[str] | Iterable[Sequence[str]], *, name:
     """
     if isinstance(documents, str | bytes):
         raise InputError(f"{name} is a single {type(documents).__name__}, expected an iterable of documents; for one document pass [text]")
-    once = Once(f"{name} is a generator that was read already; pass a list, or an object whose __iter__ begins anew")
+    once = _Once(f"{name} is a generator that was read already; pass a list, or an object whose __iter__ begins anew")
 
     def read(report: CorpusReport) -> Iterator[Block]:
         iterator = iter(documents)
@@ -130,7 +128,7 @@ def as_corpus(source: CorpusSource) -> Corpus:
     return open_corpus(source) if isinstance(source, str | os.PathLike) else iterable_corpus(source)
 
 
-class Once:
+class _Once:
     """Lets something happen a single time, where there is a complaint to raise the second time."""
 
     def __init__(self, complaint: str | None) -> None:
@@ -145,12 +143,42 @@ class Once:
 # ---- files -------------------------------------------------------------------------------------------------------------------------
 
 
-def _file_blocks(names: Sequence[str], field: str | None, report: CorpusReport) -> Iterator[Block]:
-    for name in names:
-        with contextlib.closing(open_members(name)) as members:
-            for member in members:
-                kind = find_format(member, sniff=field is not None)
-                yield from text_blocks(member, report) if kind is None else record_blocks(member, kind, field, report)
+class Files:
+    """Files that are read one after the other as one corpus.
+
+    Attributes:
+        title: for messages.
+    """
+
+    def __init__(self, sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], options: dict[str, Any]) -> None:
+        """Find the files.
+
+        Args:
+            sources: as for `open_corpus`.
+            options: what else decides what is read, for the fingerprint; JSON values.
+
+        Raises:
+            InputError: nothing matches.
+        """
+        self._names, self._options = expand(sources), options
+        self._once = _Once("standard input was read already, and can be read only once" if STDIN in self._names else None)
+        title = self._names[0] if len(self._names) == 1 else f"{self._names[0]} and {len(self._names) - 1} more"
+        self.title = "standard input" if title == STDIN else title
+
+    def read(self, blocks_of: Callable[[Member], Iterator[Block]]) -> Iterator[Block]:
+        """Read the blocks of each file, the next of them ahead."""
+        self._once.use()
+        return read_ahead(self._blocks(blocks_of))
+
+    def _blocks(self, blocks_of: Callable[[Member], Iterator[Block]]) -> Iterator[Block]:
+        for name in self._names:
+            with contextlib.closing(open_members(name)) as members:
+                for member in members:
+                    yield from blocks_of(member)
+
+    def fingerprint(self) -> str | None:
+        """Hash the files and the options; None where they can be read only once."""
+        return fingerprint(self._names, self._options)
 
 
 def text_blocks(member: Member, report: CorpusReport) -> Iterator[Block]:
