@@ -37,7 +37,7 @@ def model_progress(corpus: Corpus, training: TrainingConfig) -> Iterator[Reporte
             bits = now.loss / math.log(2)
             status = (
                 f"perplexity {_perplexity(now.loss)}  {bits / sizes['characters']:.3f} bits/character  "
-                f"{bits / sizes['bytes']:.3f} bits/byte  {now.tokens_per_second:,.0f} tokens/s  learning rate {now.learning_rate:.4g}"
+                f"{bits / sizes['bytes']:.3f} bits/byte  {now.speed:,.0f} tokens/s  learning rate {now.learning_rate:.4g}"
             )
             bar.update(line, description=f"epoch {now.epoch}/{training.epochs}", total=1.0, completed=now.fraction, status=status)
 

@@ -49,9 +49,11 @@ class Model(nn.Module, ABC):
 
     Attributes:
         kind: its name in model folders.
+        unit: what its loss is a mean over.
     """
 
     kind: ClassVar[str]
+    unit: ClassVar[str] = "tokens"
 
     def __init__(self, vocabulary: Vocabulary, tokenizer: TextTokenizer) -> None:
         super().__init__()

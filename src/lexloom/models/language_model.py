@@ -142,20 +142,15 @@ class LanguageModel(Model):
     @classmethod
     def build(cls, options: dict[str, Any], vocabulary: Vocabulary, tokenizer: TextTokenizer) -> Self:
         """Make an untrained network for saved weights, from which the embedding has its vectors, and whose rows are short enough."""
-        model, embedding = dict(options["model"]), dict(options["embedding"])
+        model = dict(options["model"])
         model["cutoffs"] = None if model["cutoffs"] is None else tuple(model["cutoffs"])
-        embedding |= {"vectors": None, "vectors_std": None, "freeze": False, "unfreeze_epoch": None, "max_norm": None}
-        parts = LanguageModelConfig(**model), EmbeddingConfig(**embedding), RecurrentConfig(**options["recurrent"])
+        embedding = EmbeddingConfig(**options["embedding"]).for_saved_rows()
+        parts = LanguageModelConfig(**model), embedding, RecurrentConfig(**options["recurrent"])
         return cls(LanguageModelOptions(*parts), vocabulary, tokenizer)
 
     def weights(self) -> dict[str, Tensor]:
         """Give the tensors that predict: frozen embedding rows in their places, and all as short as a lookup would make them."""
-        state, rows = dict(self.state_dict()), self.config.embedding
-        if rows.max_norm is not None:
-            weight = state["embedding.weight"].clone()
-            ids = torch.arange(len(weight), device=weight.device)
-            state["embedding.weight"] = torch.embedding_renorm_(weight, ids, rows.max_norm, rows.norm_type)
-        return self.embedding.settled(state, "embedding.")
+        return self.embedding.settled(self.state_dict(), "embedding.")
 
 
 def _cutoffs(size: int) -> tuple[int, ...]:

@@ -234,7 +234,7 @@ class Embedding(nn.Module):
             self.unfreeze()
 
     def settled(self, state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
-        """Put the fixed rows of a saved state into their places in the weight.
+        """Put the fixed rows of a saved state into their places in the weight, and make all rows as short as a lookup would.
 
         Args:
             state: a `state_dict` of a module that holds this layer.
@@ -244,6 +244,10 @@ class Embedding(nn.Module):
             The same state without `fixed` and `fixed_ids`: that of a layer in which nothing is frozen.
         """
         settled = dict(state)
+        if self.max_norm is not None:
+            weight = settled[prefix + "weight"].clone()
+            ids = torch.arange(len(weight), device=weight.device)
+            settled[prefix + "weight"] = torch.embedding_renorm_(weight, ids, self.max_norm, self.norm_type)
         fixed, ids = settled.pop(prefix + "fixed", None), settled.pop(prefix + "fixed_ids", None)
         if fixed is not None and ids is not None:
             settled[prefix + "weight"] = settled[prefix + "weight"].index_copy(0, ids, fixed)

@@ -62,6 +62,10 @@ class EmbeddingConfig:
         if self.embedding == "one-hot":
             self._check_one_hot()
 
+    def for_saved_rows(self) -> "EmbeddingConfig":
+        """The same for a layer that gets its rows from saved weights: they are what the vectors have become, and short enough."""
+        return dataclasses.replace(self, vectors=None, vectors_std=None, freeze=False, unfreeze_epoch=None, max_norm=None)
+
     def _check_one_hot(self) -> None:
         allowed = {"embedding", "embedding_dim", "word_dropout"}  # a wrong embedding_dim shows when V is known
         for field in dataclasses.fields(self):

@@ -78,6 +78,25 @@ class Recurrent(nn.Module):
             ends.append(end)
         return outputs, tuple(torch.cat(parts, 1).to(state[0].dtype) for parts in zip(*ends, strict=True))
 
+    def read(self, inputs: Tensor, keep: Tensor) -> Tensor:
+        """Read sequences of different lengths, each by itself: the way back begins at its own last step. The state begins at zero.
+
+        Args:
+            inputs: (B, T, E).
+            keep: bool (B, T), True for real steps, which come first in a row.
+
+        Returns:
+            The last layer's outputs, (B, T, D) or (B, T, 2D); what they are after a sequence's end means nothing.
+        """
+        lengths, steps = keep.sum(1, keepdim=True), torch.arange(inputs.shape[1], device=inputs.device)
+        mirrored = torch.where(steps < lengths, lengths - 1 - steps, steps)  # (B, T), of each step the one that it changes places with
+        start = tuple(part[:, : self.directions] for part in self.initial_state(len(inputs)))
+        outputs = inputs
+        for number, layer in enumerate(self.layers):
+            outputs = self.layer_dropout(outputs) if number else outputs
+            outputs = layer.read(outputs, mirrored, start)
+        return outputs
+
     @torch.no_grad()
     def stepper(self, rows: Tensor | None = None) -> Stepper:
         """Give what takes one step at a time, without a gradient and without dropout, quicker than `forward` on sequences of one.
@@ -176,16 +195,29 @@ class _TorchLayer(nn.Module):
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """Run over (B, T, E); the state's parts are (B, directions, D)."""
+        return self._run(inputs, state, self.cell.all_weights)
+
+    def read(self, inputs: Tensor, mirrored: Tensor, start: State) -> Tensor:
+        """Run over sequences of different lengths, (B, T, E), each direction from the sequence's own end."""
+        outputs = []
+        for number, weights in enumerate(self.cell.all_weights):
+            steps = _mirror(inputs, mirrored) if number else inputs
+            output, _ = self._run(steps, tuple(part[:, number : number + 1] for part in start), [weights])
+            outputs.append(_mirror(output, mirrored) if number else output)
+        return torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+
+    def _run(self, inputs: Tensor, state: State, directions: Sequence[Sequence[Tensor]]) -> tuple[Tensor, State]:
+        """Run with the weights of one or both directions; the state's parts are (B, directions, D)."""
         if self.cell.mode == "LSTM" and inputs.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not has_bfloat16():
             with torch.autocast("cpu", enabled=False):  # in which oneDNN's LSTM fails here
-                return self.forward(inputs.float(), state)
-        weights: list[Tensor] = [weight for direction in self.cell.all_weights for weight in direction]
+                return self._run(inputs.float(), state, directions)
+        weights = [weight for direction in directions for weight in direction]
         for hidden in range(1, len(weights), 4):  # a direction has weight_ih, weight_hh, bias_ih, bias_hh
             weights[hidden] = self.weight_drop(weights[hidden])
         first = tuple(part.transpose(0, 1).contiguous() for part in state)  # (directions, B, D)
         given = first if len(first) > 1 else first[0]
         # biases, 1 layer, no dropout between layers, training, bidirectional, batch first
-        outputs, *last = _RUN[self.cell.mode](inputs, given, weights, True, 1, 0.0, self.training, self.cell.bidirectional, True)
+        outputs, *last = _RUN[self.cell.mode](inputs, given, weights, True, 1, 0.0, self.training, len(directions) == 2, True)
         return outputs, tuple(part.transpose(0, 1) for part in last)
 
     def stepper(self, rows: Tensor | None) -> Take:
@@ -207,12 +239,20 @@ class _ScratchLayer(nn.Module):
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """Run over (B, T, E); the state's parts are (B, directions, D)."""
+        steps = torch.arange(inputs.shape[1], device=inputs.device).expand(inputs.shape[:2])
+        return self._run(inputs, steps.flip(1), state)
+
+    def read(self, inputs: Tensor, mirrored: Tensor, start: State) -> Tensor:
+        """Run over sequences of different lengths, (B, T, E), each direction from the sequence's own end."""
+        return self._run(inputs, mirrored, start)[0]
+
+    def _run(self, inputs: Tensor, mirrored: Tensor, state: State) -> tuple[Tensor, State]:
         outputs, ends = [], []
         for number, cell in enumerate(self.cells):
             dropped = {"W_hh": self.weight_drop(cell.get_parameter("W_hh"))}
-            steps = inputs.flip(1) if number else inputs  # the second direction reads from the end
+            steps = _mirror(inputs, mirrored) if number else inputs  # the second direction reads from the end
             output, end = functional_call(cell, dropped, (steps, tuple(part[:, number] for part in state)))
-            outputs.append(output.flip(1) if number else output)
+            outputs.append(_mirror(output, mirrored) if number else output)
             ends.append(end)
         return torch.cat(outputs, -1), tuple(torch.stack(parts, 1) for parts in zip(*ends, strict=True))
 
@@ -220,6 +260,11 @@ class _ScratchLayer(nn.Module):
         """Give what takes one step from (B, E), or from numbers of rows; the state's parts are (B, D)."""
         cell: Any = copy.deepcopy(self.cells[0])
         return lambda inputs, state: cast(State, cell.step(inputs if rows is None else rows.index_select(0, inputs), state))
+
+
+def _mirror(steps: Tensor, mirrored: Tensor) -> Tensor:
+    """Put the steps of (B, T, F) in the order of mirrored, int64 (B, T)."""
+    return steps.gather(1, mirrored.unsqueeze(-1).expand_as(steps))
 
 
 def _scratch_cell(input_size: int, config: RecurrentConfig) -> RecurrentLayer:

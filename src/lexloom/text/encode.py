@@ -86,6 +86,17 @@ class ModelEncoder:
         return TypeCounts(self.tokens, np.arange(len(self.tokens)), self._counts)
 
 
+def fixed_encoder(tokenizer: TextTokenizer, vocabulary: Vocabulary, *, split: bool = False) -> Encoder:
+    """Make the encoder for a tokenizer and a vocabulary that there are.
+
+    Args:
+        tokenizer: how to split.
+        vocabulary: the ids.
+        split: whether the documents come as tokens, so that a tokenizer with a model of its own has nothing to do.
+    """
+    return ModelEncoder(tokenizer) if tokenizer.closed and not split else FixedEncoder(tokenizer, vocabulary)
+
+
 def _encode_parts(block: Block, tokenizer: TextTokenizer, ids_of: Callable[[pl.Series], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     ids, lengths = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
     rows = max(1, len(block.texts) * _ROWS_BYTES // max(1, block.size))

@@ -166,7 +166,7 @@ def build_store(
     options = store_options(tokenizer, vocabulary, specials)
     special_tokens(specials)
     with write_atomically(path) as folder, contextlib.closing(corpus.blocks()) as blocks:
-        text_tokenizer, rest = _tokenizer_for(tokenizer, blocks)
+        text_tokenizer, rest = tokenizer_for(tokenizer, blocks)
         closed = text_tokenizer.closed
         encoder = ModelEncoder(text_tokenizer) if closed else OpenEncoder(text_tokenizer, vocabulary.max_types)
         with Spool(folder) as spool:
@@ -194,14 +194,13 @@ def encode_corpus(corpus: "Corpus", like: TokenStore, path: str | os.PathLike[st
     Raises:
         InputError: the corpus is empty or cannot be read, or something other than a store is at `path`.
     """
-    from lexloom.text.encode import FixedEncoder, ModelEncoder
+    from lexloom.text.encode import fixed_encoder
     from lexloom.text.spool import Spool
 
     path = _free_place(path)
     with write_atomically(path) as folder, contextlib.closing(corpus.blocks()) as blocks:
         first = next(blocks, None)
-        by_model = like.tokenizer.closed and not (first and first.split)
-        encoder: Encoder = ModelEncoder(like.tokenizer) if by_model else FixedEncoder(like.tokenizer, like.vocabulary)
+        encoder = fixed_encoder(like.tokenizer, like.vocabulary, split=bool(first and first.split))
         with Spool(folder) as spool:
             _encode_all(itertools.chain([first] if first else [], blocks), encoder, spool, corpus, progress)
             same = np.arange(len(like.vocabulary), dtype=np.uint32)
@@ -257,7 +256,7 @@ def _free_place(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _tokenizer_for(config: TokenizerConfig, blocks: "Iterator[Block]") -> "tuple[TextTokenizer, Iterator[Block]]":
+def tokenizer_for(config: TokenizerConfig, blocks: "Iterator[Block]") -> "tuple[TextTokenizer, Iterator[Block]]":
     """Make the tokenizer, which may take a look at the first blocks; they are handed back with the rest."""
     buffered: list[Block] = []
     if (first := next(blocks, None)) is not None:

@@ -7,7 +7,7 @@ import polars as pl
 
 from lexloom.errors import InputError
 from lexloom.text.blocks import block_of
-from lexloom.text.encode import Encoder, FixedEncoder, ModelEncoder
+from lexloom.text.encode import fixed_encoder
 from lexloom.text.readers import Corpus
 from lexloom.text.store import TokenStore
 from lexloom.text.tokenizers import TextTokenizer
@@ -33,7 +33,7 @@ def encode_stream(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabula
     parts = [np.empty(0, np.uint32)]
     tokens = 0
     for block in corpus.blocks():
-        encoder = encoder or _encoder(tokenizer, vocabulary, split=block.split)
+        encoder = encoder or fixed_encoder(tokenizer, vocabulary, split=block.split)
         ids, lengths = encoder.encode(block)
         tokens += len(ids)
         parts.append(np.insert(ids, np.cumsum(lengths)[block.ends], eos))
@@ -42,14 +42,10 @@ def encode_stream(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabula
     return np.concatenate(parts)
 
 
-def _encoder(tokenizer: TextTokenizer, vocabulary: Vocabulary, *, split: bool = False) -> Encoder:
-    return ModelEncoder(tokenizer) if tokenizer.closed and not split else FixedEncoder(tokenizer, vocabulary)
-
-
 def encode_lines(text: str, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> np.ndarray:
     r"""Encode a text with eos at each `\n`, uint32 (n,); there is none at the end unless the text ends in `\n`."""
     block = block_of(pl.Series(text.split("\n"), dtype=pl.String))
-    ids, lengths = _encoder(tokenizer, vocabulary).encode(block)
+    ids, lengths = fixed_encoder(tokenizer, vocabulary).encode(block)
     return np.insert(ids, np.cumsum(lengths)[block.ends][:-1], np.uint32(vocabulary.eos_id))
 
 

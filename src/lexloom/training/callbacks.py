@@ -34,7 +34,7 @@ class Working:
         epoch: the one under way, from 1.
         fraction: how much of it is done.
         loss: mean training loss of this epoch so far, in nats.
-        tokens_per_second: of this epoch so far.
+        speed: tokens a second, or whatever the model counts, of this epoch so far.
         learning_rate: now.
         done: share of the whole training.
     """
@@ -42,7 +42,7 @@ class Working:
     epoch: int
     fraction: float
     loss: float
-    tokens_per_second: float
+    speed: float
     learning_rate: float
     done: float
 
@@ -226,16 +226,16 @@ class Conductor(Callback):
 
     def _record(self, trainer: Trainer, task: Task) -> dict[str, Any]:
         gather = _adder(trainer)
-        loss, valid = task.train_sums.means(gather)["loss"], task.valid_sums.means(gather).get("loss")
-        tokens = task.train_sums.count("loss") * trainer.world_size
+        train, valid = task.train_sums.means(gather), task.valid_sums.means(gather)
+        done, unit = task.train_sums.count("loss") * trainer.world_size, task.model.unit
         seconds = task.train_seconds or task.seconds_so_far()
         record = {
             "epoch": trainer.current_epoch + 1,
-            "train_loss": loss,
-            "valid_loss": valid,
-            "tokens_per_second": round(tokens / seconds, 1) if seconds else None,
+            **{f"train_{name}": value for name, value in train.items()},
+            **{f"valid_{name}": valid.get(name) for name in train},
+            f"{unit}_per_second": round(done / seconds, 1) if seconds else None,
             "learning_rate": self._rate * self._config.initial_rate,
-            "tokens": tokens,
+            unit: done,
             "seconds": round(seconds, 3),
             "minutes": round(self._minutes(), 3),
         }

@@ -85,3 +85,11 @@ class TrainingConfig:
         warmup = _WARMUPS.get(self.schedule, 0.0) if self.warmup is None else self.warmup
         embedding = self.initial_rate if self.embedding_learning_rate is None else self.embedding_learning_rate
         return dataclasses.replace(self, learning_rate=self.initial_rate, embedding_learning_rate=embedding, warmup=warmup)
+
+
+@dataclass(frozen=True)
+class ClassifierTrainingConfig(TrainingConfig):
+    """How a classifier is trained."""
+
+    epochs: int = 10
+    """Passes over the documents."""

@@ -8,7 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lexloom.models.label_set import Targets
 from lexloom.text.batches import IGNORE, Windows
+from lexloom.text.documents import Documents, LengthBuckets
+
+_MULTIPLE = 4  # of which the length of rows is one: oneDNN builds a program for each shape that it meets
 
 
 class Batches(Protocol):
@@ -79,3 +83,60 @@ class WindowBatches:
         for inputs, targets, fresh in self._windows.epoch(number):
             scored = targets.size - int(np.count_nonzero(targets == IGNORE))
             yield WindowBatch(torch.from_numpy(inputs), torch.from_numpy(targets), fresh, scored)
+
+
+class DocumentBatch(NamedTuple):
+    """Documents of a classifier as tensors.
+
+    Attributes:
+        ids: int64 (B, T).
+        keep: bool (B, T), True for the tokens of a document.
+        targets: int64 (B,), or float32 (B, C) where a document may have several labels.
+    """
+
+    ids: Tensor
+    keep: Tensor
+    targets: Tensor
+
+
+class DocumentBatches:
+    """Documents with their labels as batches of tensors, each epoch in another order unless told otherwise.
+
+    Args:
+        documents: n of them.
+        targets: their labels.
+        labels: C, how many there are.
+        buckets: which documents are together.
+        longest: tokens of a document at most; all unless given.
+        shuffled: False for the same order each time, by length.
+        share: which of every so many batches to go through, (first, step); all unless given.
+    """
+
+    def __init__(
+        self,
+        documents: Documents,
+        targets: Targets,
+        labels: int,
+        buckets: LengthBuckets,
+        *,
+        longest: int | None = None,
+        shuffled: bool = True,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        self._documents, self._targets, self._labels, self._buckets = documents, targets, labels, buckets
+        self._longest, self._shuffled, self._share = longest, shuffled, share
+
+    def __len__(self) -> int:
+        return len(self._numbers(0))
+
+    def _numbers(self, epoch: int) -> list[np.ndarray]:
+        first, step = self._share
+        return self._buckets.epoch(epoch if self._shuffled else 0)[first::step]
+
+    def epoch(self, number: int) -> Iterator[DocumentBatch]:
+        """Go through the batches of an epoch, counted from 0."""
+        for chosen in self._numbers(number):
+            ids, lengths = self._documents.rows(chosen, self._longest, _MULTIPLE)
+            keep = np.arange(ids.shape[1]) < lengths[:, None]
+            targets = self._targets.matrix(self._labels, chosen).astype(np.float32) if self._targets.several else self._targets.single[chosen]
+            yield DocumentBatch(torch.from_numpy(ids), torch.from_numpy(keep), torch.from_numpy(targets))

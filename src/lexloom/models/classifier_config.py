@@ -1,0 +1,111 @@
+"""What a text classifier can be told: frozen dataclasses; the command line and TOML files mirror them. They need no torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lexloom.errors import ConfigError
+from lexloom.nn.embedding_config import EmbeddingConfig
+from lexloom.nn.recurrent_config import RecurrentConfig
+from lexloom.options import check_choices, check_share, check_whole
+from lexloom.text.vocabulary import VocabularyConfig
+
+Pooling = Literal["mean", "weighted", "max", "last", "attention"]
+_POOLINGS: dict[str, tuple[Pooling, ...]] = {
+    "average": ("mean", "weighted", "max"),
+    "cnn": ("max",),
+    "rnn": ("max", "mean", "last", "attention"),
+}
+"""What each encoder can do, its default first."""
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """How a document becomes a decision."""
+
+    encoder: Literal["average", "cnn", "rnn"] = "average"
+    """average: of the words' vectors; cnn: filters over a few words each (Kim 2014); rnn: recurrent layers."""
+    pooling: Pooling | None = None
+    """How steps become one vector. average: mean, weighted (a mean with learnt weights) or max; rnn: max, mean, last or attention; the
+    first of these unless given."""
+    widths: tuple[int, ...] = (3, 4, 5)
+    """Words that the filters of a cnn span."""
+    filters: int = 100
+    """Filters of a cnn, of each width."""
+    bidirectional: bool = True
+    """Whether an rnn reads both ways."""
+    dropout: float = 0.5
+    """Share of features dropped before the last layer."""
+    input_dropout: float = 0.0
+    """Share of the numbers of the words' vectors dropped."""
+    multi_label: bool | None = None
+    """Whether a document may have several labels, or none; whether one has several unless given."""
+    threshold: float | None = None
+    """With several labels: a document has those whose probability is at least this. For each label the one with the highest F1 on the
+    validation documents unless given (0.5 without them)."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: in training, rare labels weigh as much as frequent ones."""
+    label_smoothing: float = 0.0
+    """Share of each target that is spread over all labels (Szegedy et al. 2016)."""
+    max_tokens: int | None = None
+    """Read so many tokens of a document at most; all unless given."""
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        for name in ("dropout", "input_dropout", "label_smoothing", "threshold"):
+            check_share(name, getattr(self, name))
+        for name in ("filters", "max_tokens"):
+            check_whole(name, getattr(self, name), 1)
+        if not self.widths:
+            raise ConfigError("widths is empty: give at least one, such as --widths 3 4 5")
+        for width in self.widths:
+            check_whole("widths", width, 1)
+        if self.pooling is not None and self.pooling not in _POOLINGS[self.encoder]:
+            allowed = ", ".join(_POOLINGS[self.encoder])
+            raise ConfigError(f"pooling is {self.pooling!r}, which the encoder {self.encoder} does not have: expected one of {allowed}")
+
+    @property
+    def chosen_pooling(self) -> Pooling:
+        """The pooling, the encoder's default filled in."""
+        return self.pooling or _POOLINGS[self.encoder][0]
+
+
+@dataclass(frozen=True)
+class ClassifierRecurrentConfig(RecurrentConfig):
+    """The recurrent layers of the encoder rnn."""
+
+    hidden_size: int = 100
+    """Length of a layer's hidden state, in each direction."""
+
+
+@dataclass(frozen=True)
+class ClassifierOptions:
+    """All that a classifier is built from."""
+
+    model: ClassifierConfig = ClassifierConfig()
+    embedding: EmbeddingConfig = EmbeddingConfig()  # noqa: RUF009
+    recurrent: RecurrentConfig = ClassifierRecurrentConfig()  # noqa: RUF009
+
+
+@dataclass(frozen=True)
+class ClassifierVocabularyConfig(VocabularyConfig):
+    """Which tokens get an id; a classifier keeps them all unless told otherwise."""
+
+    min_count: int = 1
+    """Leave out tokens seen less often than this; with 1, <unk> is never trained, unless by --word-dropout."""
+
+
+@dataclass(frozen=True)
+class DocumentConfig:
+    """How documents are put into batches, and which are held out."""
+
+    batch_size: int = 50
+    """Documents of a batch."""
+    batch_tokens: int = 20_000
+    """Tokens of a batch at most, padding counted; a longer document is alone."""
+    held_out: float = 0.1
+    """Share of the documents, of each label, to validate on where no --valid is given."""
+
+    def __post_init__(self) -> None:
+        check_whole("batch_size", self.batch_size, 1)
+        check_whole("batch_tokens", self.batch_tokens, 1)
+        check_share("held_out", self.held_out)

@@ -1,0 +1,50 @@
+"""From the steps of documents of different lengths to one vector a document; what is padding has no say.
+
+All take rows (B, T, F) and keep, bool (B, T), True for real steps, and give (B, F): zeros for a document without steps.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+def mean_pool(rows: Tensor, keep: Tensor) -> Tensor:
+    """Average the real steps."""
+    total = torch.einsum("btf,bt->bf", rows, keep.to(rows.dtype))
+    return total / keep.sum(1, keepdim=True).clamp(min=1)
+
+
+def max_pool(rows: Tensor, keep: Tensor) -> Tensor:
+    """Take the largest number of each feature over the real steps."""
+    found = rows.masked_fill(~keep.unsqueeze(-1), -torch.inf).amax(1)
+    return found.masked_fill(~keep.any(1, keepdim=True), 0.0)
+
+
+def last_pool(rows: Tensor, keep: Tensor) -> Tensor:
+    """Take the last real step of each document."""
+    last = (keep.sum(1) - 1).clamp(min=0)
+    found = rows[torch.arange(len(rows), device=rows.device), last]
+    return found * keep.any(1, keepdim=True)
+
+
+class AttentionPool(nn.Module):
+    """A mean whose weights are learnt: softmax over u . s(W x) (Yang et al. 2016), or over u . x where nothing is hidden.
+
+    Args:
+        size: F.
+        hidden_size: rows of W; there is no W where None.
+    """
+
+    def __init__(self, size: int, hidden_size: int | None = None) -> None:
+        super().__init__()
+        self.hidden = None if hidden_size is None else nn.Linear(size, hidden_size)
+        self.score = nn.Linear(size if hidden_size is None else hidden_size, 1, bias=False)
+
+    def weights(self, rows: Tensor, keep: Tensor) -> Tensor:
+        """Give the weights (B, T), which sum to 1 over the real steps of a document, and are 0 elsewhere."""
+        scores = self.score(rows if self.hidden is None else self.hidden(rows).tanh()).squeeze(-1)
+        lowest = torch.finfo(scores.dtype).min  # -inf would make NaN of a document without steps
+        return scores.masked_fill(~keep, lowest).softmax(1) * keep
+
+    def forward(self, rows: Tensor, keep: Tensor) -> Tensor:
+        """Average the real steps by their weights."""
+        return torch.einsum("btf,bt->bf", rows, self.weights(rows, keep))
