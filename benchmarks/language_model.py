@@ -271,7 +271,7 @@ def _all(runs: Sequence[Run], name: str) -> list[float]:
 
 
 def _vocabulary_size(model: Path) -> int:
-    from lexloom.models.base import VOCABULARY
+    from lexloom.models.folder import VOCABULARY
     from lexloom.text.vocabulary import Vocabulary
 
     return len(Vocabulary.load(model / VOCABULARY))

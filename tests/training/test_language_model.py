@@ -91,7 +91,7 @@ def finished(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
     """Half the time of so small a training is the drawing of its curves; only `finished` has them."""
-    monkeypatch.setattr("lexloom.training.language_model.plot_curves", lambda _records, out, **_options: Path(out).touch())
+    monkeypatch.setattr("lexloom.training.run.plot_curves", lambda _records, out, **_options: Path(out).touch())
 
 
 # ---- the folder ----------------------------------------------------------------------------------------------------------------------
@@ -541,6 +541,6 @@ def test_a_later_process_says_so_when_the_first_never_comes(tmp_path, monkeypatc
     monkeypatch.setenv("RANK", "1")
     seconds = itertools.count(step=60)
     clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda _seconds: None)
-    monkeypatch.setattr("lexloom.training.language_model.time", clock)
+    monkeypatch.setattr("lexloom.training.run.time", clock)
     with pytest.raises(InputError, match="the first process has not encoded the text in 30 minutes; do all processes see this folder"):
         train(keep=tmp_path / "out")

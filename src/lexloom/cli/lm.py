@@ -214,7 +214,8 @@ def info(folder: Annotated[str, Positional], /, *, json: Annotated[bool, Paramet
         folder: A folder that `lm train` wrote.
         json: Print one JSON value.
     """
-    from lexloom.models.base import describe_model, load_model
+    from lexloom.models.base import load_model
+    from lexloom.models.folder import describe_model
     from lexloom.models.language_model import LanguageModel
 
     model = load_model(folder, LanguageModel)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lexloom.cli.show import left_out, training_bar, warn
-from lexloom.models.base import describe_model
+from lexloom.models.folder import describe_model
 from lexloom.text.readers import Corpus
 from lexloom.training.callbacks import Reporter, Working
 from lexloom.training.config import TrainingConfig

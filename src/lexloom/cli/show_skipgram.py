@@ -26,7 +26,7 @@ def skipgram_progress(corpus: Corpus, epochs: int) -> Iterator[Reporter]:
                 warn(problem)
 
         def working(now: Working) -> None:
-            status = f"loss {now.loss:.4f}  {now.tokens_per_second:,.0f} effective words/s  learning rate {now.learning_rate:.4f}"
+            status = f"loss {now.loss:.4f}  {now.speed:,.0f} effective words/s  learning rate {now.learning_rate:.4f}"
             bar.update(line, description=f"epoch {now.epoch}/{epochs}", total=1.0, completed=now.fraction, status=status)
 
         def epoch(record: dict[str, Any]) -> None:

@@ -1,12 +1,13 @@
 """Text classifiers: an embedding, an encoder that makes one vector of a document (average, cnn or rnn), and a last layer."""
 
 import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, embedding_bag
 
 from lexloom.models.base import Model, Outcome, State
 from lexloom.models.classifier_config import ClassifierConfig, ClassifierOptions
@@ -18,10 +19,13 @@ from lexloom.nn.pooling import AttentionPool, last_pool, max_pool, mean_pool
 from lexloom.nn.pretrained import Coverage
 from lexloom.nn.recurrent import Recurrent
 from lexloom.nn.recurrent_config import RecurrentConfig
+from lexloom.text.documents import Documents, LengthBuckets, encode_blocks
+from lexloom.text.readers import Corpus
 from lexloom.text.tokenizers import TextTokenizer
 from lexloom.text.vocabulary import Vocabulary
 
 _EMBEDDING_DIM = 100
+_TOGETHER, _TOKENS_TOGETHER = 256, 50_000  # documents, and tokens of them, that are judged at once
 SPECIALS = ("pad", "unk")
 
 
@@ -106,8 +110,45 @@ class Classifier(Model):
 
     def probabilities(self, ids: Tensor, keep: Tensor) -> Tensor:
         """Give the probability of each label, (B, C); over several labels of a document they do not sum to 1."""
-        logits = self(ids, keep).float()
+        return self.likelihoods(self(ids, keep))
+
+    def likelihoods(self, logits: Tensor) -> Tensor:
+        """Make probabilities of logits (B, C)."""
+        logits = logits.float()
         return logits.sigmoid() if self.labels.several else logits.softmax(1)
+
+    def predict_corpus(self, corpus: Corpus) -> Iterator[np.ndarray]:
+        """Give the probabilities of documents, float32 (n, C), a few megabytes of text at a time, in their order; for evaluation mode.
+
+        Raises:
+            InputError: the corpus cannot be read.
+        """
+        yield from map(self.predictor(), encode_blocks(corpus, self.tokenizer, self.vocabulary))
+
+    def predictor(self) -> Callable[[Documents], np.ndarray]:
+        """Give what takes n documents to probabilities, float32 (n, C); for evaluation mode. It keeps the weights as they are now."""
+        judge: Callable[[Documents], Tensor] = self._judge_rows
+        if isinstance(self.encoder, Average) and isinstance(self.embedding, Embedding):
+            with torch.no_grad():
+                judge = self.encoder.over_vocabulary(self.embedding.matrix, self.output)
+
+        def predict(documents: Documents) -> np.ndarray:
+            with torch.no_grad():
+                return self.likelihoods(judge(documents.truncated(self.config.model.max_tokens))).numpy()
+
+        return predict
+
+    def _judge_rows(self, documents: Documents) -> Tensor:
+        """Give the logits of documents, those of like length together."""
+        device = self.output.weight.device
+        logits = torch.empty(len(documents), len(self.labels))
+        buckets = LengthBuckets(documents.lengths, _TOGETHER, _TOKENS_TOGETHER, 0)
+        for chosen in buckets.sorted(np.arange(len(documents))):
+            ids, lengths = documents.rows(chosen)
+            keep = np.arange(ids.shape[1]) < lengths[:, None]
+            found = self(torch.from_numpy(ids).to(device), torch.from_numpy(keep).to(device))
+            logits[torch.from_numpy(chosen)] = found.float().cpu()
+        return logits
 
     def measure(self, batch: Any, state: State | None = None) -> Outcome:
         """Score the labels of documents.
@@ -190,6 +231,33 @@ class Average(nn.Module):
         pooled: Tensor = self.pool(rows, keep)
         return pooled
 
+    def over_vocabulary(self, rows: Tensor, output: nn.Linear) -> Callable[[Documents], Tensor]:
+        """Give what takes documents to logits without a vector a word.
+
+        A mean and the last layer are linear: the last layer goes over the vocabulary once, and a document is a sum of C numbers a word.
+
+        Args:
+            rows: (V, E), of the vocabulary.
+            output: from (E) to (C).
+        """
+        rows = rows.cpu()
+        weight, bias = output.weight.cpu(), output.bias.cpu()
+
+        shares = torch.ones(len(rows), 1)  # of a word in its document, before they are divided by their sum
+        if isinstance(self.pool, AttentionPool):
+            scores = self.pool.score.cpu()(rows)
+            shares = (scores - scores.max()).clamp(min=-60).exp()
+        table = rows if self.pool is max_pool else torch.cat([shares * (rows @ weight.T), shares], 1)  # (V, E) or (V, C + 1)
+
+        def judge(documents: Documents) -> Tensor:
+            ids, starts = torch.from_numpy(documents.ids.astype(np.int64)), torch.from_numpy(documents.starts[:-1])
+            if self.pool is max_pool:
+                return embedding_bag(ids, table, starts, mode="max") @ weight.T + bias
+            sums = embedding_bag(ids, table, starts, mode="sum")
+            return sums[:, :-1] / sums[:, -1:].clamp(min=1e-30) + bias
+
+        return judge
+
 
 class Reader(nn.Module):
     """Recurrent layers over the words, and what they say of the whole document."""
@@ -199,7 +267,9 @@ class Reader(nn.Module):
         self.recurrent = Recurrent(input_size, config, bidirectional=bidirectional)
         self.output_size, self._last = self.recurrent.output_size, pooling == "last"
         self.pool = (
-            AttentionPool(self.output_size, self.output_size) if pooling == "attention" else {"mean": mean_pool, "max": max_pool, "last": last_pool}[pooling]
+            AttentionPool(self.output_size, self.output_size)
+            if pooling == "attention"
+            else {"mean": mean_pool, "max": max_pool, "last": last_pool}[pooling]
         )
 
     def forward(self, rows: Tensor, keep: Tensor) -> Tensor:

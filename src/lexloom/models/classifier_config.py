@@ -83,7 +83,7 @@ class ClassifierOptions:
 
     model: ClassifierConfig = ClassifierConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()  # noqa: RUF009
-    recurrent: RecurrentConfig = ClassifierRecurrentConfig()  # noqa: RUF009
+    recurrent: RecurrentConfig = ClassifierRecurrentConfig()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The labels of a classifier by number, and documents cut into parts in which each label has its share. No torch is needed here."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,9 +50,8 @@ def find_labels(labels: pl.Series, several: bool | None, name: str) -> LabelSet:
     most = int(labels.list.n_unique().max() or 0)  # type: ignore[arg-type]
     if several is False and most > 1:
         row = int((labels.list.n_unique() > 1).arg_true()[0])
-        raise InputError(
-            f"{name}: document {row + 1} has {most} labels ({', '.join(labels[row].to_list())}); give --multi-label, or one label a document"
-        )
+        found = ", ".join(labels[row].to_list())
+        raise InputError(f"{name}: document {row + 1} has several labels ({found}); give --multi-label, or one label a document")
     names = tuple(labels.explode(empty_as_null=False).unique().sort().to_list())
     if len(names) < 2:
         what = f"a single label, {names[0]!r}" if names else "no label"
@@ -81,7 +79,8 @@ class Targets:
     @property
     def single(self) -> np.ndarray:
         """The one label of each document, int64 (n,); the first where it has several."""
-        return self.codes[self.starts[:-1]]
+        first: np.ndarray = self.codes[self.starts[:-1]]
+        return first
 
     def matrix(self, size: int, numbers: np.ndarray | None = None) -> np.ndarray:
         """Write the labels of documents, int64 (B,), all unless given, as zeros and ones, bool (B, C)."""

@@ -243,7 +243,7 @@ class Embedding(nn.Module):
         Returns:
             The same state without `fixed` and `fixed_ids`: that of a layer in which nothing is frozen.
         """
-        settled = dict(state)
+        settled: dict[str, Any] = dict(state)
         if self.max_norm is not None:
             weight = settled[prefix + "weight"].clone()
             ids = torch.arange(len(weight), device=weight.device)

@@ -43,7 +43,8 @@ class AttentionPool(nn.Module):
         """Give the weights (B, T), which sum to 1 over the real steps of a document, and are 0 elsewhere."""
         scores = self.score(rows if self.hidden is None else self.hidden(rows).tanh()).squeeze(-1)
         lowest = torch.finfo(scores.dtype).min  # -inf would make NaN of a document without steps
-        return scores.masked_fill(~keep, lowest).softmax(1) * keep
+        weights: Tensor = scores.masked_fill(~keep, lowest).softmax(1) * keep
+        return weights
 
     def forward(self, rows: Tensor, keep: Tensor) -> Tensor:
         """Average the real steps by their weights."""

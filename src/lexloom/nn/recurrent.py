@@ -91,10 +91,9 @@ class Recurrent(nn.Module):
         lengths, steps = keep.sum(1, keepdim=True), torch.arange(inputs.shape[1], device=inputs.device)
         mirrored = torch.where(steps < lengths, lengths - 1 - steps, steps)  # (B, T), of each step the one that it changes places with
         start = tuple(part[:, : self.directions] for part in self.initial_state(len(inputs)))
-        outputs = inputs
-        for number, layer in enumerate(self.layers):
-            outputs = self.layer_dropout(outputs) if number else outputs
-            outputs = layer.read(outputs, mirrored, start)
+        outputs, layers = inputs, cast(Any, self.layers)  # both kinds of layer read
+        for number, layer in enumerate(layers):
+            outputs = layer.read(self.layer_dropout(outputs) if number else outputs, mirrored, start)
         return outputs
 
     @torch.no_grad()

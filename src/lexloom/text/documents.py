@@ -48,6 +48,12 @@ class Documents:
         """Copy some documents, in the order of their numbers, int64 (m,)."""
         return Documents(*take_rows(self.ids, self.starts, numbers))
 
+    def truncated(self, longest: int | None) -> "Documents":
+        """Keep so many tokens of each document at most; all where None."""
+        if longest is None or self.lengths.max(initial=0) <= longest:
+            return self
+        return Documents(*take_rows(self.ids, self.starts, np.arange(len(self)), longest))
+
     def rows(self, numbers: np.ndarray, longest: int | None = None, multiple: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Write documents in rows of one length.
 

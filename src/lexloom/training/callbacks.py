@@ -73,7 +73,7 @@ class History:
 
     Attributes:
         records: a line of training.jsonl for each finished epoch.
-        best_epoch: the one with the lowest validation loss, from 1; None without validation.
+        best_epoch: the one that did best on what is validated on, from 1; None without validation.
         plateau: what the schedule plateau multiplies the rate by.
         minutes: of training so far.
         finished: nothing is left to train.
@@ -95,7 +95,7 @@ class Conductor(Callback):
             averaged where the optimizer averages.
     """
 
-    def __init__(self, config: TrainingConfig, folder: Path, reporter: Reporter, score: Score, *, keep: bool) -> None:
+    def __init__(self, config: TrainingConfig, folder: Path, reporter: Reporter, score: Score, *, keep: bool, best_by: str) -> None:
         """Begin.
 
         Args:
@@ -104,10 +104,13 @@ class Conductor(Callback):
             reporter: told what happens.
             score: what else to record of an epoch.
             keep: whether checkpoints are written.
+            best_by: what says which epoch did best: `loss`, or another of the model's sums, of which more is better and which decides
+                before the loss does.
         """
         self.history = History()
         self.best: dict[str, Tensor] | None = None
         self._config, self._folder, self._reporter, self._score, self._keep = config, folder, reporter, score, keep
+        self._best_by = best_by
         self._started = time.monotonic()
         self._saved = -math.inf  # the first epoch is kept in any case, for a second one that diverges
         self._ticked = 0.0
@@ -188,8 +191,8 @@ class Conductor(Callback):
         task, history, config = _task(pl_module), self.history, self._config
         record = self._record(trainer, task)
         history.records.append(record)
+        self._judge(trainer, task, [self._costs(past) for past in history.records])
         losses = [past["valid_loss"] for past in history.records]
-        self._judge(trainer, task, losses)
         if config.optimizer == "asgd" and not is_averaging(trainer.optimizers[0]) and _stalls(losses, config.nonmonotone):
             begin_averaging(trainer.optimizers[0])
         for logger in trainer.loggers:
@@ -202,17 +205,23 @@ class Conductor(Callback):
         if self._keep and trainer.strategy.broadcast(history.finished or due):
             self._save(trainer)
 
-    def _judge(self, trainer: Trainer, task: Task, losses: list[float | None]) -> None:
-        """Keep the best weights, and draw the conclusions from the validation loss of all epochs up to this."""
-        config, history, loss, epoch = self._config, self.history, losses[-1], len(losses)
-        if loss is None:
+    def _costs(self, record: dict[str, Any]) -> tuple[float, float] | None:
+        """What an epoch is judged by, less is better; None without validation."""
+        if record["valid_loss"] is None:
+            return None
+        return (0.0 if self._best_by == "loss" else -record[f"valid_{self._best_by}"]), record["valid_loss"]
+
+    def _judge(self, trainer: Trainer, task: Task, costs: list[tuple[float, float] | None]) -> None:
+        """Keep the best weights, and draw the conclusions from what the validation says of all epochs up to this."""
+        config, history, cost, epoch = self._config, self.history, costs[-1], len(costs)
+        if cost is None:
             if not all(bool(parameter.isfinite().all()) for parameter in task.model.parameters()):
                 self._refuse_divergence("training", math.nan, trainer)  # that of the next step, after the last one of this epoch
             if config.optimizer == "asgd":
                 self._keep_weights(trainer, task)
             return
-        self._refuse_divergence("validation", loss, trainer)
-        if loss < min((past for past in losses[:-1] if past is not None), default=math.inf):
+        self._refuse_divergence("validation", cost[1], trainer)
+        if cost < min((past for past in costs[:-1] if past is not None), default=(math.inf, math.inf)):
             history.best_epoch = epoch
             self._keep_weights(trainer, task)
         elif config.schedule == "plateau":

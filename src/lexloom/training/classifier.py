@@ -1,43 +1,33 @@
 """Train a text classifier: from labelled documents to a folder that is finished, or resumable (see `run_folder`)."""
 
-import dataclasses
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from lexloom.errors import ConfigError, InputError
-from lexloom.files import remove
-from lexloom.models.base import TOKENIZER, VOCABULARY, WEIGHTS, load_model, save_model
+from lexloom.models.classification import evaluate_classifier, tune_thresholds
 from lexloom.models.classifier import SPECIALS, Classifier
 from lexloom.models.classifier_config import ClassifierOptions, ClassifierVocabularyConfig, DocumentConfig
-from lexloom.models.label_set import LabelSet, Targets, find_labels, hold_out
-from lexloom.nn.movement import movement
-from lexloom.report.curves import plot_curves
-from lexloom.run_folder import TORCH_CHECKPOINT, begin_anew, is_finished, mark, refuse_other_text, run_folder
+from lexloom.models.label_set import Targets, find_labels, hold_out
+from lexloom.run_folder import mark, refuse_other_text
 from lexloom.tensors import checksum
 from lexloom.text.documents import Documents, LengthBuckets, encode_documents, number_documents, read_documents
 from lexloom.text.labels import LabelledCorpus
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
-from lexloom.training.callbacks import Conductor, Reporter
-from lexloom.training.config import ClassifierTrainingConfig, TrainingConfig
+from lexloom.training.callbacks import Reporter
+from lexloom.training.config import ClassifierTrainingConfig
 from lexloom.training.data import DocumentBatches, Share
-from lexloom.training.fit import TENSORBOARD, fit
-from lexloom.training.processor import precision_of, processor, threads_of
-
-CURVES = "curves.png"
-_RESULT = (TORCH_CHECKPOINT, WEIGHTS, VOCABULARY, TOKENIZER, CURVES, TENSORBOARD)
-_FREE = frozenset({"threads", "checkpoint_seconds", "tensorboard", "learning_rate", "embedding_learning_rate", "clip"})
+from lexloom.training.fit import fit
+from lexloom.training.run import best_model, describe, keep_result, movement_facts, open_result, open_run, training_facts
 
 
 def train_classifier(
     corpus: LabelledCorpus,
     options: ClassifierOptions | None = None,
-    training: TrainingConfig | None = None,
+    training: ClassifierTrainingConfig | None = None,
     batches: DocumentConfig | None = None,
     *,
     tokenizer: TokenizerConfig | None = None,
@@ -66,7 +56,7 @@ def train_classifier(
         reporter: what to call while it runs.
 
     Returns:
-        The model of the epoch with the lowest validation loss, or of the last epoch without validation; in evaluation mode.
+        The model of the epoch that did best on the validation documents, or of the last epoch without validation; in evaluation mode.
 
     Raises:
         ConfigError: options that do not fit together, or a resume with other options.
@@ -83,22 +73,27 @@ def train_classifier(
         vocabulary or ClassifierVocabularyConfig(),
         valid,
     )
-    reporter = reporter or Reporter()
-    with run_folder(out) as folder, processor(threads_of(plan.training)):
-        described, starting_from = plan.describe(), plan.options.embedding.vectors
-        if is_finished(folder, described, resume=resume, overwrite=overwrite, free=_FREE, starting_from=starting_from):
-            return _finished(folder)
-        for text in (corpus, valid, test):
-            if text is not None:
-                text.fingerprint()  # a missing file is told of before anything is removed or read
-        if overwrite:
-            begin_anew(folder, _RESULT, described)
+    reporter, keep = reporter or Reporter(), out is not None
+    described, texts = plan.describe(), (corpus, valid, test)
+    with open_run(out, described, plan.training, plan.options.embedding, texts, resume=resume, overwrite=overwrite) as (folder, finished):
+        if finished:
+            return open_result(folder, Classifier)
         job = _prepare(plan, corpus, reporter)
         refuse_other_text(folder, job.checksums)
         mark(folder, described, job.checksums)
         reporter.prepared(job.facts)
-        conductor = fit(job.model, plan.training, *_shares(plan, job), folder, keep=out is not None, reporter=reporter)
-        return _finish(job, plan, conductor, folder, corpus, keep=out is not None)
+        best_by = plan.training.best_by
+        conductor = fit(job.model, plan.training, *_shares(plan, job), folder, keep=keep, reporter=reporter, best_by=best_by)
+        model = best_model(job.model, conductor)
+        if model.labels.several and plan.options.model.threshold is None and job.valid is not None:
+            model.thresholds = tune_thresholds(model.predictor()(job.valid.documents), job.valid.targets)
+        facts = training_facts(described, plan.training, conductor, job.model.coverage)
+        told = ("documents", "valid_documents", "held_out", "labels")
+        facts["corpus"] = {"name": corpus.name, **{name: job.facts[name] for name in told}}
+        facts |= movement_facts(model, job.start, model.embedding_matrix)
+        if test is not None:
+            facts["test"] = evaluate_classifier(model, test).as_dict()
+        return keep_result(model, folder, facts, conductor) if keep else model
 
 
 @dataclass(frozen=True)
@@ -106,7 +101,7 @@ class _Plan:
     """All that was asked for."""
 
     options: ClassifierOptions
-    training: TrainingConfig
+    training: ClassifierTrainingConfig
     batches: DocumentConfig
     tokenizer: TokenizerConfig
     vocabulary: VocabularyConfig
@@ -114,13 +109,8 @@ class _Plan:
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """The options in JSON values, by part."""
-        parts = {**vars(self.options), **{name: getattr(self, name) for name in ("training", "batches", "tokenizer", "vocabulary")}}
-        return {**{name: _plain(part) for name, part in parts.items()}, "text": {"valid": self.valid and self.valid.name}}
-
-
-def _plain(part: Any) -> dict[str, Any]:
-    """A dataclass in values that come back from JSON as they were."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(part).items()}
+        parts = {name: getattr(self, name) for name in ("training", "batches", "tokenizer", "vocabulary")}
+        return {**describe(**vars(self.options), **parts), "text": {"valid": self.valid and self.valid.name}}
 
 
 @dataclass(frozen=True)
@@ -184,7 +174,8 @@ def _prepare(plan: _Plan, corpus: LabelledCorpus, reporter: Reporter) -> _Job:
 def _class_weights(targets: Targets, labels: int) -> np.ndarray:
     """Weights that make rare labels count as much as frequent ones; with several labels, having one as much as not having it."""
     counts = np.maximum(1, targets.matrix(labels).sum(0))
-    return (len(targets) - counts) / counts if targets.several else len(targets) / (labels * counts)
+    weights: np.ndarray = (len(targets) - counts) / counts if targets.several else len(targets) / (labels * counts)
+    return weights
 
 
 def _shares(plan: _Plan, job: _Job) -> tuple[Share, Share | None]:
@@ -197,35 +188,3 @@ def _shares(plan: _Plan, job: _Job) -> tuple[Share, Share | None]:
         )
 
     return share_of(job.train, shuffled=True), None if job.valid is None else share_of(job.valid, shuffled=False)
-
-
-def _finish(job: _Job, plan: _Plan, conductor: Conductor, folder: Path, corpus: LabelledCorpus, *, keep: bool) -> Classifier:
-    """Make the model of the best weights, and write it down."""
-    trained = job.model
-    model = Classifier.build(trained.options(), trained.vocabulary, trained.tokenizer)
-    model.load_state_dict(conductor.best if conductor.best is not None else trained.weights())
-    model.eval()
-    history = conductor.history
-    facts: dict[str, Any] = {
-        "training": plan.describe(),
-        "corpus": {"name": corpus.name, **{name: job.facts[name] for name in ("documents", "valid_documents", "held_out", "labels")}},
-        "epochs": len(history.records),
-        "best_epoch": history.best_epoch,
-        "scores": history.records[(history.best_epoch or len(history.records)) - 1],
-        "coverage": job.facts["coverage"],
-        "precision": precision_of(plan.training),
-    }
-    if job.start is not None:
-        moved = movement(job.start, model.embedding_matrix().detach(), model.vocabulary.tokens, model.vocabulary.counts)
-        facts["movement"] = moved.as_dict()
-    if keep:
-        plot_curves(history.records, folder / CURVES, title=folder.resolve().name)
-        save_model(model, folder, facts)
-        return _finished(folder)
-    return model
-
-
-def _finished(folder: Path) -> Classifier:
-    """Load a result; the checkpoint that led to it is of no more use."""
-    remove(folder / TORCH_CHECKPOINT)
-    return load_model(folder, Classifier)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from lexloom.errors import ConfigError
 from lexloom.options import check_above_zero, check_at_least, check_choices, check_whole
@@ -80,7 +80,7 @@ class TrainingConfig:
         """The highest learning rate, the optimizer's default filled in."""
         return _RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
 
-    def resolved(self) -> "TrainingConfig":
+    def resolved(self) -> Self:
         """The same with every default that depends on another option filled in."""
         warmup = _WARMUPS.get(self.schedule, 0.0) if self.warmup is None else self.warmup
         embedding = self.initial_rate if self.embedding_learning_rate is None else self.embedding_learning_rate
@@ -93,3 +93,5 @@ class ClassifierTrainingConfig(TrainingConfig):
 
     epochs: int = 10
     """Passes over the documents."""
+    best_by: Literal["accuracy", "loss"] = "accuracy"
+    """What on the validation documents says which epoch's model is kept: the share of right answers (then the loss), or the loss alone."""

@@ -138,5 +138,7 @@ class DocumentBatches:
         for chosen in self._numbers(number):
             ids, lengths = self._documents.rows(chosen, self._longest, _MULTIPLE)
             keep = np.arange(ids.shape[1]) < lengths[:, None]
-            targets = self._targets.matrix(self._labels, chosen).astype(np.float32) if self._targets.several else self._targets.single[chosen]
+            targets = (
+                self._targets.matrix(self._labels, chosen).astype(np.float32) if self._targets.several else self._targets.single[chosen]
+            )
             yield DocumentBatch(torch.from_numpy(ids), torch.from_numpy(keep), torch.from_numpy(targets))

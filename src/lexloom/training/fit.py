@@ -34,6 +34,7 @@ def fit(
     *,
     keep: bool,
     reporter: Reporter,
+    best_by: str = "loss",
     score: Score = lambda _record: {},
     callbacks: tuple[Callback, ...] = (),
 ) -> Conductor:
@@ -47,6 +48,7 @@ def fit(
         folder: where log and checkpoint go.
         keep: whether checkpoints are written.
         reporter: told what happens.
+        best_by: what says which epoch did best, see `Conductor`.
         score: what else to record of an epoch.
         callbacks: more to do on the way.
 
@@ -59,7 +61,7 @@ def fit(
         ConfigError: Lightning cannot train as the options say.
         FormatError: the checkpoint is damaged.
     """
-    conductor = Conductor(config, folder, reporter, score, keep=keep)
+    conductor = Conductor(config, folder, reporter, score, keep=keep, best_by=best_by)
     task = Task(model, config, train, valid)
     checkpoint = folder / TORCH_CHECKPOINT
     resumes = checkpoint.exists()

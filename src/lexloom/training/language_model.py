@@ -1,9 +1,7 @@
 """Train a language model: from a corpus to a folder that is finished, or resumable (see `run_folder`)."""
 
-import dataclasses
 import math
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,8 +10,8 @@ import numpy as np
 import torch
 
 from lexloom.errors import ConfigError, DivergedRun, InputError, InterruptedRun
-from lexloom.files import read_json, remove
-from lexloom.models.base import TOKENIZER, VOCABULARY, WEIGHTS, load_model, save_model
+from lexloom.files import read_json
+from lexloom.models.base import load_model
 from lexloom.models.language_model import LanguageModel
 from lexloom.models.language_model_config import (
     LanguageModelOptions,
@@ -23,9 +21,7 @@ from lexloom.models.language_model_config import (
     tokenizer_for,
 )
 from lexloom.models.scoring import evaluate_language_model
-from lexloom.nn.movement import movement
-from lexloom.report.curves import plot_curves
-from lexloom.run_folder import RESULT, RUN, STORE, TORCH_CHECKPOINT, begin_anew, is_finished, mark, refuse_other_text, run_folder
+from lexloom.run_folder import RESULT, STORE, mark, refuse_other_text
 from lexloom.text.batches import RandomWindows, ScoredWindows, SequentialWindows, Windows, rows_of
 from lexloom.text.readers import Corpus, CorpusSource, as_corpus
 from lexloom.text.store import TokenStore, open_or_build_store
@@ -35,16 +31,22 @@ from lexloom.text.vocabulary import VocabularyConfig
 from lexloom.training.callbacks import Conductor, Reporter
 from lexloom.training.config import TrainingConfig
 from lexloom.training.data import Share, WindowBatches
-from lexloom.training.fit import TENSORBOARD, fit
+from lexloom.training.fit import fit
 from lexloom.training.metrics import perplexity
 from lexloom.training.processor import is_first_process, precision_of, processor, threads_of
+from lexloom.training.run import (
+    await_first_process,
+    best_model,
+    describe,
+    keep_result,
+    movement_facts,
+    open_result,
+    open_run,
+    training_facts,
+)
 from lexloom.training.sampler import Sampler
 
-CURVES = "curves.png"
-_RESULT = (TORCH_CHECKPOINT, WEIGHTS, VOCABULARY, TOKENIZER, CURVES, TENSORBOARD)
-_FREE = frozenset(
-    {"threads", "checkpoint_seconds", "tensorboard", "sample_prompt", "sample_every", "learning_rate", "embedding_learning_rate", "clip"}
-)
+_FREE = frozenset({"sample_prompt", "sample_every"})
 _VALID_ROWS = 10
 SPECIALS = ("unk", "eos")
 
@@ -107,23 +109,25 @@ def train_language_model(
         return _join(plan, as_corpus(corpus), Path(out or ""), store, resume=resume)
     if out is None and plan.training.devices * plan.training.num_nodes > 1:
         raise ConfigError("several processes need a folder that all of them see; give --out")
-    with run_folder(out) as folder, processor(threads_of(plan.training)):
-        described = plan.describe()
-        starting_from = plan.options.embedding.vectors
-        if is_finished(folder, described, resume=resume, overwrite=overwrite, free=_FREE, starting_from=starting_from):
-            return _finished(folder)
-        source = as_corpus(corpus)
-        for text in (source, plan.valid, plan.test):
-            if isinstance(text, Corpus):
-                text.fingerprint()  # a missing file is told of before anything is removed or encoded
-        if overwrite:
-            begin_anew(folder, _RESULT, described)
+    described, keep = plan.describe(), out is not None
+    source = as_corpus(corpus)
+    texts = (source, plan.valid, plan.test)
+    run = open_run(out, described, plan.training, plan.options.embedding, texts, resume=resume, overwrite=overwrite, free=_FREE)
+    with run as (folder, finished):
+        if finished:
+            return open_result(folder, LanguageModel)
         encoded = _encode(source, plan, folder / STORE if store is None else Path(store), reporter, resume=resume)
         refuse_other_text(folder, encoded[0].header["checksums"])
         job = _prepare(plan, encoded)
         mark(folder, described, encoded[0].header["checksums"])
-        conductor = _fit(job, plan, folder, reporter, keep=out is not None)
-        return _finish(job, plan, conductor, folder, source, keep=out is not None)
+        conductor = _fit(job, plan, folder, reporter, keep=keep)
+        model = best_model(job.model, conductor)
+        facts = training_facts(described, plan.training, conductor, job.model.coverage)
+        facts["corpus"] = {"name": source.name, **{name: job.facts[name] for name in ("tokens", "valid_tokens", "held_out", "left_over")}}
+        facts |= movement_facts(model, job.start, model.embedding_matrix)
+        if plan.test is not None:
+            facts["test"] = evaluate_language_model(model, plan.test).as_dict()
+        return keep_result(model, folder, facts, conductor) if keep else model
 
 
 @dataclass(frozen=True)
@@ -154,22 +158,11 @@ class _Plan:
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """The options in JSON values, by part."""
-        parts = {
-            "training": self.training,
-            "windows": self.windows,
-            "tokenizer": self.tokenizer,
-            "vocabulary": self.vocabulary,
-        }
+        parts = {name: getattr(self, name) for name in ("training", "windows", "tokenizer", "vocabulary")}
         return {
-            **{name: _plain(part) for name, part in vars(self.options).items()},
-            **{name: _plain(part) for name, part in parts.items()},
+            **describe(**vars(self.options), **parts),
             "text": {"valid": self.valid.name if isinstance(self.valid, Corpus) else self.valid},
         }
-
-
-def _plain(part: Any) -> dict[str, Any]:
-    """A dataclass in values that come back from JSON as they were."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(part).items()}
 
 
 @dataclass(frozen=True)
@@ -282,40 +275,6 @@ def _fit(job: _Job, plan: _Plan, folder: Path, reporter: Reporter, *, keep: bool
     return fit(job.model, plan.training, *shares, folder, keep=keep, reporter=reporter, score=score, callbacks=callbacks)
 
 
-def _finish(job: _Job, plan: _Plan, conductor: Conductor, folder: Path, source: Corpus, *, keep: bool) -> LanguageModel:
-    """Make the model of the best weights, evaluate it, and write it down."""
-    trained = job.model
-    model = LanguageModel.build(trained.options(), trained.vocabulary, trained.tokenizer)
-    model.load_state_dict(conductor.best if conductor.best is not None else trained.weights())
-    model.eval()
-    history = conductor.history
-    facts: dict[str, Any] = {
-        "training": plan.describe(),
-        "corpus": {"name": source.name, **{name: job.facts[name] for name in ("tokens", "valid_tokens", "held_out", "left_over")}},
-        "epochs": len(history.records),
-        "best_epoch": history.best_epoch,
-        "scores": history.records[(history.best_epoch or len(history.records)) - 1],
-        "coverage": job.facts["coverage"],
-        "precision": precision_of(plan.training),
-    }
-    if job.start is not None:
-        moved = movement(job.start, model.embedding_matrix().detach(), model.vocabulary.tokens, model.vocabulary.counts)
-        facts["movement"] = moved.as_dict()
-    if plan.test is not None:
-        facts["test"] = evaluate_language_model(model, plan.test).as_dict()
-    if keep:
-        plot_curves(history.records, folder / CURVES, title=folder.resolve().name)
-        save_model(model, folder, facts)
-        return _finished(folder)
-    return model
-
-
-def _finished(folder: Path) -> LanguageModel:
-    """Load a result; the checkpoint that led to it is of no more use."""
-    remove(folder / TORCH_CHECKPOINT)
-    return load_model(folder, LanguageModel)
-
-
 # ---- several processes --------------------------------------------------------------------------------------------------------------
 
 
@@ -325,7 +284,7 @@ def _join(plan: _Plan, source: Corpus, folder: Path, store: str | os.PathLike[st
         return load_model(folder, LanguageModel)
     with processor(threads_of(plan.training)):
         path = folder / STORE if store is None else Path(store)
-        _await_store(plan, source, folder, path)
+        await_first_process(folder, plan.describe(), lambda: _checksums(path, source))
         job = _prepare(plan, (TokenStore.open(path), True))
         try:
             _fit(job, plan, folder, Reporter(), keep=True)
@@ -334,14 +293,7 @@ def _join(plan: _Plan, source: Corpus, folder: Path, store: str | os.PathLike[st
         return job.model
 
 
-def _await_store(plan: _Plan, source: Corpus, folder: Path, path: Path, minutes: float = 30) -> None:
-    """Wait until the run is marked as begun, and the store is there and of this text."""
-    until = time.monotonic() + 60 * minutes
-    while time.monotonic() < until:
-        if (folder / RUN).exists() and (path / "store.json").exists():
-            saved, header = read_json(folder / RUN), read_json(path / "store.json")
-            same = all(saved.get(part) == values for part, values in plan.describe().items())
-            if same and saved.get("encoded") == header["checksums"] and header["fingerprint"] == source.fingerprint():
-                return
-        time.sleep(0.2)
-    raise InputError(f"{folder}: the first process has not encoded the text in {minutes:.0f} minutes; do all processes see this folder?")
+def _checksums(path: Path, source: Corpus) -> dict[str, str] | None:
+    """Those of the store, once it is there and of this text."""
+    header = read_json(path / "store.json") if (path / "store.json").exists() else None
+    return header["checksums"] if header is not None and header["fingerprint"] == source.fingerprint() else None
