@@ -8,7 +8,6 @@ from cyclopts import App, Parameter
 
 from lexloom.cli.show import show_description, show_json, show_table
 from lexloom.decoding.sampling_config import SamplingConfig
-from lexloom.errors import FormatError
 from lexloom.models.language_model_config import (
     LanguageModelConfig,
     LanguageModelOptions,
@@ -68,14 +67,15 @@ def train(
         overwrite: Replace what an earlier training left in OUT.
         config: A TOML file with any of these options, such as hidden_size = 400.
     """
-    from lexloom.cli.show_model import model_progress, show_finished
+    from lexloom.cli.show_language_model import TOLD, show_finished
+    from lexloom.cli.show_model import model_progress
     from lexloom.text.readers import open_corpus
     from lexloom.training.language_model import train_language_model
     from lexloom.training.processor import is_first_process
 
     del config  # read by the command line itself, before this
     corpus = open_corpus(inputs, field=field)
-    with model_progress(corpus, training) as reporter:
+    with model_progress(TOLD, corpus, training) as reporter:
         train_language_model(
             corpus,
             LanguageModelOptions(model, embedding, recurrent),
@@ -214,19 +214,9 @@ def info(folder: Annotated[str, Positional], /, *, json: Annotated[bool, Paramet
         folder: A folder that `lm train` wrote.
         json: Print one JSON value.
     """
+    from lexloom.cli.show_model import show_model
     from lexloom.models.base import load_model
-    from lexloom.models.folder import describe_model
     from lexloom.models.language_model import LanguageModel
 
-    model = load_model(folder, LanguageModel)
-    description = describe_model(folder) | {"vocabulary": len(model.vocabulary)}
-    if json:
-        show_json(description)
-        return
-    try:  # without what was asked for where `options` says what came of it, and of the rows that moved most their words alone
-        description["training"] = {part: values for part, values in description["training"].items() if part not in description["options"]}
-        if "movement" in description:
-            description["movement"]["most"] = " ".join(moved["word"] for moved in description["movement"]["most"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise FormatError(f"{folder}: what lexloom.json says of the training is damaged: {error!r}") from None
-    show_description(description)
+    load_model(folder, LanguageModel)
+    show_model(Path(folder), json=json)

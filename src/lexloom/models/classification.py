@@ -28,6 +28,11 @@ class Predictor(Protocol):
 
     def predict_corpus(self, corpus: Corpus) -> Iterator[np.ndarray]:
         """Give the probabilities of documents, float32 (n, C), some at a time, in their order."""
+        ...
+
+    def explain(self, text: str, label: str | None = None) -> "Explanation":
+        """Say which words of a document speak for a label; the likeliest unless given."""
+        ...
 
 
 def decide(probabilities: np.ndarray, thresholds: np.ndarray, *, several: bool) -> np.ndarray:
@@ -37,6 +42,28 @@ def decide(probabilities: np.ndarray, thresholds: np.ndarray, *, several: bool) 
     chosen = np.zeros(probabilities.shape, bool)
     chosen[np.arange(len(probabilities)), probabilities.argmax(1)] = True
     return chosen
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Which words spoke for a decision.
+
+    Attributes:
+        label: what was decided.
+        probability: how likely the classifier holds it.
+        tokens: of the document.
+        scores: for each token how much it adds to the log-odds of the label (gradient times input, Simonyan et al. 2013); below zero
+            it speaks against it. An average of words is linear: there they and a constant sum to the log-odds.
+    """
+
+    label: str
+    probability: float
+    tokens: list[str]
+    scores: list[float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same in plain JSON values."""
+        return asdict(self)
 
 
 class LabelScore(NamedTuple):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, embedding_bag
 
 from lexloom.models.base import Model, Outcome, State
+from lexloom.models.classification import Explanation
 from lexloom.models.classifier_config import ClassifierConfig, ClassifierOptions
 from lexloom.models.label_set import LabelSet
 from lexloom.nn.convolution import ConvolutionBank
@@ -19,7 +20,7 @@ from lexloom.nn.pooling import AttentionPool, last_pool, max_pool, mean_pool
 from lexloom.nn.pretrained import Coverage
 from lexloom.nn.recurrent import Recurrent
 from lexloom.nn.recurrent_config import RecurrentConfig
-from lexloom.text.documents import Documents, LengthBuckets, encode_blocks
+from lexloom.text.documents import Documents, LengthBuckets, encode_blocks, encode_text
 from lexloom.text.readers import Corpus
 from lexloom.text.tokenizers import TextTokenizer
 from lexloom.text.vocabulary import Vocabulary
@@ -137,6 +138,30 @@ class Classifier(Model):
                 return self.likelihoods(judge(documents.truncated(self.config.model.max_tokens))).numpy()
 
         return predict
+
+    def explain(self, text: str, label: str | None = None) -> Explanation:
+        """Say which words of a document speak for a label; for evaluation mode.
+
+        Args:
+            text: the document.
+            label: which; the likeliest unless given.
+
+        Raises:
+            ConfigError: there is no such label.
+        """
+        tokens, encoded = encode_text(text, self.tokenizer, self.vocabulary)
+        device = self.output.weight.device
+        ids = torch.from_numpy(encoded[: self.config.model.max_tokens].astype(np.int64)).to(device)[None]
+        with torch.no_grad():
+            rows = self.embedding(ids)
+        rows.requires_grad_()
+        logits = self.judge(rows, torch.ones_like(ids, dtype=torch.bool))
+        number = int(logits.argmax()) if label is None else self.labels.number_of(label)
+        others = logits.masked_fill(torch.arange(len(self.labels), device=device) == number, -torch.inf)
+        odds = logits[0, number] - (0 if self.labels.several else others.logsumexp(1)[0])
+        (gradient,) = torch.autograd.grad(odds, rows)
+        scores = (gradient * rows).sum(2)[0].tolist()
+        return Explanation(self.labels.names[number], float(self.likelihoods(logits.detach())[0, number]), tokens[: len(scores)], scores)
 
     def _judge_rows(self, documents: Documents) -> Tensor:
         """Give the logits of documents, those of like length together."""

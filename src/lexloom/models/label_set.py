@@ -1,11 +1,12 @@
 """The labels of a classifier by number, and documents cut into parts in which each label has its share. No torch is needed here."""
 
+import difflib
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from lexloom.errors import InputError
+from lexloom.errors import ConfigError, InputError
 from lexloom.text.ragged import starts_of, take_rows
 
 UNKNOWN = -1
@@ -26,6 +27,18 @@ class LabelSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def number_of(self, name: str) -> int:
+        """Give the number of a label.
+
+        Raises:
+            ConfigError: there is no such label.
+        """
+        if name not in self.names:
+            near = difflib.get_close_matches(name, self.names, 1)
+            known = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(self.names[:10])}"
+            raise ConfigError(f"label {name!r}: the classifier does not know it; {known}")
+        return self.names.index(name)
 
     def encode(self, labels: pl.Series) -> "Targets":
         """Number the labels of documents, List(String) (n,); what is unknown gets `UNKNOWN`."""

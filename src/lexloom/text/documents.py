@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from lexloom.errors import InputError
 from lexloom.options import check_whole
-from lexloom.text.blocks import Block
+from lexloom.text.blocks import Block, block_of
 from lexloom.text.encode import Encoder, ModelEncoder, OpenEncoder, fixed_encoder
 from lexloom.text.ragged import starts_of, take_rows
 from lexloom.text.readers import Corpus
@@ -156,6 +157,13 @@ def encode_blocks(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabula
         first = next(blocks, None)
         if first is not None:
             yield from _whole(itertools.chain([first], blocks), fixed_encoder(tokenizer, vocabulary, split=first.split))
+
+
+def encode_text(text: str, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> tuple[list[str], np.ndarray]:
+    """Encode one document, and say what its n tokens are, also those without an id: strings, and uint32 (n,)."""
+    ids, _ = fixed_encoder(tokenizer, vocabulary).encode(block_of(pl.Series([text], dtype=pl.String)))
+    tokens = vocabulary.decode(ids) if tokenizer.closed else tokenizer.split(pl.Series([text], dtype=pl.String))[0].to_list()
+    return tokens, ids
 
 
 def _told(blocks: Iterator[Block], progress: Progress | None) -> Iterator[Block]:

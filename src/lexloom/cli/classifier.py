@@ -1,0 +1,236 @@
+"""`lexloom classifier ...`: train text classifiers, let them predict, judge them, ask them why."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from lexloom.cli.show import show_json
+from lexloom.models.classifier_config import (
+    ClassifierConfig,
+    ClassifierEmbeddingConfig,
+    ClassifierOptions,
+    ClassifierRecurrentConfig,
+    ClassifierVocabularyConfig,
+    DocumentConfig,
+)
+from lexloom.text.tokenizers import TokenizerConfig
+from lexloom.training.config import ClassifierTrainingConfig
+from lexloom.version import __version__
+
+app = App(
+    name="classifier",
+    help="Train text classifiers, let them predict, judge them, ask them why.",
+    version=__version__,
+    help_format="markdown",
+    default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
+)
+
+Flat = Parameter(name="*")
+Positional = Parameter(allow_leading_hyphen=True)
+Flag = Parameter(negative="")
+
+
+@app.command
+def train(
+    inputs: Annotated[list[str], Positional],
+    /,
+    *,
+    out: str,
+    valid: str | None = None,
+    test: str | None = None,
+    model: Annotated[ClassifierConfig, Flat] = ClassifierConfig(),  # noqa: B008 (frozen)
+    embedding: Annotated[ClassifierEmbeddingConfig, Flat] = ClassifierEmbeddingConfig(),  # noqa: B008
+    recurrent: Annotated[ClassifierRecurrentConfig, Flat] = ClassifierRecurrentConfig(),  # noqa: B008
+    batches: Annotated[DocumentConfig, Flat] = DocumentConfig(),  # noqa: B008
+    training: Annotated[ClassifierTrainingConfig, Flat] = ClassifierTrainingConfig(),  # noqa: B008
+    splitting: Annotated[TokenizerConfig, Flat] = TokenizerConfig(),  # noqa: B008
+    counting: Annotated[ClassifierVocabularyConfig, Flat] = ClassifierVocabularyConfig(),  # noqa: B008
+    text_field: str | None = None,
+    label_field: str | None = None,
+    separator: str | None = None,
+    resume: Annotated[bool, Flag] = False,
+    overwrite: Annotated[bool, Flag] = False,
+    config: str | None = None,
+) -> None:
+    """Train a text classifier on documents with labels, and save it in a folder.
+
+    Args:
+        inputs: Files, globs, folders or URLs, compressed or not; - is standard input. A line is a label, a tab and a text, or has labels as
+            words that begin with `__label__`; or the files are CSV, TSV, JSONL or Parquet with the two fields below.
+        out: The folder to write.
+        valid: A file to validate on after each epoch; a tenth of the documents of each label unless given.
+        test: A file to evaluate on at the end.
+        text_field: The field that is the text, in CSV, TSV, JSONL and Parquet.
+        label_field: The field that is the label.
+        separator: What stands between several labels of one document; without it what is before the tab, or in the field, is one label.
+        resume: Go on from the last checkpoint in OUT; begin if there is none.
+        overwrite: Replace what an earlier training left in OUT.
+        config: A TOML file with any of these options, such as hidden_size = 400.
+    """
+    from lexloom.cli.show_classifier import TOLD, show_finished
+    from lexloom.cli.show_model import model_progress
+    from lexloom.text.labels import open_labelled
+    from lexloom.training.classifier import train_classifier
+    from lexloom.training.processor import is_first_process
+
+    del config  # read by the command line itself, before this
+    how = {"text_field": text_field, "label_field": label_field, "separator": separator}
+    corpus = open_labelled(inputs, **how)
+    with model_progress(TOLD, corpus, training) as reporter:
+        train_classifier(
+            corpus,
+            ClassifierOptions(model, embedding, recurrent),
+            training,
+            batches,
+            tokenizer=splitting,
+            vocabulary=counting,
+            valid=None if valid is None else open_labelled(valid, **how),
+            test=None if test is None else open_labelled(test, **how),
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            reporter=reporter,
+        )
+    if is_first_process():
+        show_finished(Path(out))
+
+
+@app.command
+def predict(
+    folder: Annotated[str, Positional],
+    file: Annotated[str, Positional] = "-",
+    /,
+    *,
+    text_field: str | None = None,
+    probabilities: Annotated[bool, Flag] = False,
+    k: Annotated[int | None, Parameter(name=["-k", "--k"])] = None,
+    threads: int | None = None,
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Print the label of each line of a text, in order; several labels, or none, are parted by tabs.
+
+    Args:
+        folder: A folder that `classifier train` wrote.
+        file: A document a line; - is standard input.
+        text_field: The field that is the text, in CSV, TSV, JSONL and Parquet.
+        probabilities: Print labels and their probabilities, the likeliest first, parted by tabs.
+        k: So many labels a line, with --probabilities or --json; all unless given.
+        threads: Threads of the processor; its cores unless given.
+        json: Print a JSON value a line.
+    """
+    from lexloom.cli.show import warn
+    from lexloom.cli.show_classifier import predicted_lines
+    from lexloom.models.classification import load_classifier
+    from lexloom.text.readers import open_corpus
+    from lexloom.training.processor import processor
+
+    corpus = open_corpus(file, field=text_field)
+    with processor(threads):
+        model = load_classifier(folder)
+        for lines in predicted_lines(model, corpus, probabilities=probabilities, k=k, json=json):
+            sys.stdout.write(lines)
+    for problem in corpus.report.warnings():
+        warn(problem)
+
+
+@app.command
+def evaluate(
+    folder: Annotated[str, Positional],
+    file: Annotated[str, Positional],
+    /,
+    *,
+    text_field: str | None = None,
+    label_field: str | None = None,
+    separator: str | None = None,
+    mistakes: int = 10,
+    picture: str | None = None,
+    threads: int | None = None,
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Judge a classifier on documents with labels.
+
+    Args:
+        folder: A folder that `classifier train` wrote.
+        file: The documents, as for `classifier train`; - is standard input.
+        text_field: The field that is the text, in CSV, TSV, JSONL and Parquet.
+        label_field: The field that is the label.
+        separator: What stands between several labels of one document.
+        mistakes: How many wrong answers to show, the most confident ones.
+        picture: Draw the confusion matrix into this PNG file.
+        threads: Threads of the processor; its cores unless given.
+        json: Print one JSON value.
+    """
+    from lexloom.cli.show import warn
+    from lexloom.cli.show_classifier import show_score
+    from lexloom.models.classification import evaluate_classifier, load_classifier
+    from lexloom.report.confusion import plot_confusion
+    from lexloom.text.labels import open_labelled
+    from lexloom.training.processor import processor
+
+    corpus = open_labelled(file, text_field=text_field, label_field=label_field, separator=separator)
+    with processor(threads):
+        score = evaluate_classifier(load_classifier(folder), corpus, mistakes=mistakes)
+    for problem in corpus.report.warnings():
+        warn(problem)
+    if score.unseen_labels:
+        listed = ", ".join(f"{name!r} ({number})" for name, number in list(score.unseen_labels.items())[:10])
+        warn(f"{sum(score.unseen_labels.values())} documents have labels that training never saw, and count as errors: {listed}")
+    if picture is not None:
+        plot_confusion(score, picture, title=Path(file).name)
+    if json:
+        show_json(score.as_dict())
+    else:
+        show_score(score)
+
+
+@app.command
+def explain(
+    folder: Annotated[str, Positional],
+    text: Annotated[str, Positional],
+    /,
+    *,
+    label: str | None = None,
+    html: str | None = None,
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Show which words of a text spoke for a decision, and which against it.
+
+    Args:
+        folder: A folder that `classifier train` wrote.
+        text: The document; - reads it from standard input.
+        label: The decision to explain; the likeliest label unless given.
+        html: Write it as a page into this file too.
+        json: Print one JSON value.
+    """
+    from lexloom.cli.show_classifier import show_explanation
+    from lexloom.models.classification import load_classifier
+    from lexloom.report.explanation import write_page
+    from lexloom.training.processor import processor
+
+    if text == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", "replace").removesuffix("\n")
+    with processor(1):
+        explanation = load_classifier(folder).explain(text, label)
+    if html is not None:
+        write_page(explanation, html)
+    if json:
+        show_json(explanation.as_dict())
+    else:
+        show_explanation(explanation)
+
+
+@app.command
+def info(folder: Annotated[str, Positional], /, *, json: Annotated[bool, Flag] = False) -> None:
+    """Check a whole model folder, and say what it is.
+
+    Args:
+        folder: A folder that `classifier train` wrote.
+        json: Print one JSON value.
+    """
+    from lexloom.cli.show_model import show_model
+    from lexloom.models.classification import load_classifier
+
+    load_classifier(folder)
+    show_model(Path(folder), json=json)

@@ -1,0 +1,72 @@
+"""Draw a confusion matrix as PNG: no pyplot, no window, no global state."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from lexloom.errors import ConfigError
+from lexloom.files import write_atomically
+from lexloom.models.classification import ClassificationScore
+from lexloom.vectors.plot.fonts import PLACEHOLDER, choose_fonts, printable
+from lexloom.vectors.plot.scene import TEXT_COLOUR
+
+_DPI = 160
+_MOST = 40  # labels that are drawn, the most frequent
+_MOST_WRITTEN = 20  # labels up to which the numbers stand in the cells
+_LONGEST = 24  # characters of a label
+
+
+def plot_confusion(score: ClassificationScore, out: str | os.PathLike[str], *, title: str = "") -> None:
+    """Draw how often each true label (rows) was predicted as each (columns); colour is the share of the row.
+
+    Of many labels the most frequent are drawn, and the title says so.
+
+    Args:
+        score: of an evaluation in which every document has one label.
+        out: the PNG file.
+        title: a line above the picture.
+
+    Raises:
+        ConfigError: documents may have several labels, so that no one is mistaken for another.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if score.confusion is None:
+        raise ConfigError("documents may have several labels: there is no confusion matrix to draw; leave out the picture")
+    matrix, names = np.array(score.confusion), list(score.per_class)
+    shown = np.sort(np.argsort(-matrix.sum(1), kind="stable")[:_MOST])
+    if len(shown) < len(names):
+        title = f"{title}  (the {_MOST} most frequent of {len(names)} labels)".strip()
+    matrix, names = matrix[np.ix_(shown, shown)], printable([names[place] for place in shown], _LONGEST)
+    side = max(3.2, min(12.0, 1.8 + 0.42 * len(names)))
+    figure = Figure(figsize=(side + 1.0, side), dpi=_DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    shares = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    _name_axes(axes, names, title)
+    if len(names) <= _MOST_WRITTEN:
+        for (row, column), number in np.ndenumerate(matrix):
+            colour = "white" if shares[row, column] > 0.55 else TEXT_COLOUR
+            axes.text(column, row, f"{number:,}", ha="center", va="center", fontsize=8, color=colour)
+    bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.02)
+    bar.set_label("share of the true label", color=TEXT_COLOUR, fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    with write_atomically(out) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": "lexloom"})
+
+
+def _name_axes(axes: Any, names: list[str], title: str) -> None:
+    """Write labels and title as they are: a dollar sign starts no formula, and what no font has becomes a square."""
+    line = printable([title], 90)[0]
+    families, missing = choose_fonts([line, *names, PLACEHOLDER])
+    squares = str.maketrans(dict.fromkeys(missing, PLACEHOLDER))
+    told: dict[str, Any] = {"fontfamily": families, "color": TEXT_COLOUR, "parse_math": False}
+    places, written = range(len(names)), [name.translate(squares) for name in names]
+    axes.set_xticks(places, written, rotation=45, ha="right", fontsize=8, **told)
+    axes.set_yticks(places, written, fontsize=8, **told)
+    axes.set_xlabel("predicted", color=TEXT_COLOUR)
+    axes.set_ylabel("true", color=TEXT_COLOUR)
+    axes.set_title(line.translate(squares), fontsize=11, **told)
