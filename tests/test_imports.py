@@ -20,6 +20,7 @@ ORDER = (
     ("models",),
     ("report",),
     ("training",),
+    ("estimators", "export"),
     ("demo",),
     ("cli",),
     ("__main__",),

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -219,6 +219,35 @@ def explain(
         show_json(explanation.as_dict())
     else:
         show_explanation(explanation)
+
+
+@app.command
+def export(
+    folder: Annotated[str, Positional],
+    /,
+    *,
+    to: Literal["onnx"],
+    out: str | None = None,
+) -> None:
+    """Write a classifier for another runtime, with a check that it answers as the original does.
+
+    Args:
+        folder: A folder that `classifier train` wrote.
+        to: onnx: a graph in 32-bit floats and one in 8-bit integers, for documents of any number and length.
+        out: The folder to write; FOLDER/onnx unless given.
+    """
+    from lexloom.export.onnx import export_classifier
+    from lexloom.models.base import load_model
+    from lexloom.models.classifier import Classifier
+
+    del to
+    exported = export_classifier(load_model(folder, Classifier), Path(folder) / "onnx" if out is None else out)
+    for name, size in exported.sizes.items():
+        print(  # noqa: T201
+            f"{exported.folder / name}: {size / 1e6:.2f} MB; probabilities differ from the original's by at most "
+            f"{exported.differences[name]:.2g}, the same labels for {exported.agreement[name]:.1%} of {exported.examples} examples"
+        )
+    print(f"to repeat the check there, with onnxruntime alone: python {exported.folder / 'check.py'}")  # noqa: T201
 
 
 @app.command

@@ -19,16 +19,25 @@ _LARGEST = 1e100  # a loss beyond it counts as infinite; an axis cannot reach mu
 _HIGHEST = 50.0  # a loss with a perplexity that is still worth a scale
 
 
-def plot_curves(records: Sequence[Mapping[str, Any]], out: str | os.PathLike[str], *, title: str = "") -> None:
-    """Draw training and validation loss by epoch, with perplexity as a second scale and the best epoch marked.
+def plot_curves(
+    records: Sequence[Mapping[str, Any]],
+    out: str | os.PathLike[str],
+    *,
+    title: str = "",
+    unit: str = "tokens",
+    best_epoch: int | None = None,
+) -> None:
+    """Draw training and validation loss by epoch with the best epoch marked, and perplexity or, where there is one, accuracy at the right.
 
     Epochs without a loss are passed over; losses that are infinite or NaN leave a gap.
 
     Args:
-        records: one an epoch, as in training.jsonl: `epoch`, `train_loss` and `valid_loss`, in nats a token, where there is one; of several
-            with the same epoch (a training that was resumed) the last one counts.
+        records: one an epoch, as in training.jsonl: `epoch`, `train_loss` and `valid_loss`, in nats, where there is one, and perhaps
+            `train_accuracy` and `valid_accuracy`; of several with the same epoch (a training that was resumed) the last one counts.
         out: the PNG file.
         title: a line above the picture.
+        unit: what the losses are means over, in the plural.
+        best_epoch: which to mark; that with the lowest validation loss unless given.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -45,17 +54,21 @@ def plot_curves(records: Sequence[Mapping[str, Any]], out: str | os.PathLike[str
     axes.set_axisbelow(True)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch", color=TEXT_COLOUR)
-    axes.set_ylabel("loss, nats a token", color=TEXT_COLOUR)
+    axes.set_ylabel(f"loss, nats a {unit.removesuffix('s')}", color=TEXT_COLOUR)
     for name, (epochs, losses) in curves.items():
         marker = "o" if len(epochs) <= _MOST_MARKERS else None
         axes.plot(epochs, losses, label=name, color=_COLOURS[name], marker=marker, markersize=4, linewidth=1.6)
+    judged = any(f"{part}_accuracy" in record for record in by_epoch.values() for part in ("train", "valid"))
     if "validation" in curves:
-        _mark_best(axes, *curves["validation"])
+        _mark_best(axes, *curves["validation"], best_epoch, perplexity=not judged)
     if curves:
         margin = max(0.5, 0.02 * (max(by_epoch) - min(by_epoch)))
         axes.set_xlim(min(by_epoch) - margin, max(by_epoch) + margin)
-        _add_perplexity(axes)
-        axes.legend(frameon=False, labelcolor=TEXT_COLOUR)
+        if judged:
+            _add_accuracy(axes, by_epoch)
+        else:
+            _add_perplexity(axes)
+            axes.legend(frameon=False, labelcolor=TEXT_COLOUR)
     else:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "no finite loss to draw", transform=axes.transAxes, ha="center", color=TEXT_COLOUR)
@@ -71,10 +84,10 @@ def _points(by_epoch: Mapping[int, Mapping[str, Any]], field: str) -> tuple[np.n
     return np.array([epoch for epoch, _ in found], np.int64), losses
 
 
-def _mark_best(axes: Any, epochs: np.ndarray, losses: np.ndarray) -> None:
-    best = int(np.nanargmin(losses))
+def _mark_best(axes: Any, epochs: np.ndarray, losses: np.ndarray, best_epoch: int | None, *, perplexity: bool) -> None:
+    best = int(np.nanargmin(losses)) if best_epoch is None else epochs.tolist().index(best_epoch)
     epoch, loss = int(epochs[best]), float(losses[best])
-    perplexity = f", perplexity {math.exp(loss):.4g}" if loss < _HIGHEST else ""
+    more = f", perplexity {math.exp(loss):.4g}" if perplexity and loss < _HIGHEST else ""
     axes.plot(
         [epoch],
         [loss],
@@ -84,8 +97,18 @@ def _mark_best(axes: Any, epochs: np.ndarray, losses: np.ndarray) -> None:
         markerfacecolor="none",
         markeredgewidth=1.6,
         color=_COLOURS["validation"],
-        label=f"best: epoch {epoch}, loss {loss:.4g}{perplexity}",
+        label=f"best: epoch {epoch}, loss {loss:.4g}{more}",
     )
+
+
+def _add_accuracy(axes: Any, by_epoch: Mapping[int, Mapping[str, Any]]) -> None:
+    """Draw the shares of right answers, dashed, with a scale at the right."""
+    right = axes.twinx()
+    for name, field in (("training", "train_accuracy"), ("validation", "valid_accuracy")):
+        epochs, shares = _points(by_epoch, field)
+        right.plot(epochs, shares, color=_COLOURS[name], linewidth=1.2, linestyle="--")
+    right.set_ylabel("accuracy (dashed)", color=TEXT_COLOUR)
+    right.legend(*axes.get_legend_handles_labels(), loc="center right", framealpha=0.9, edgecolor="none", labelcolor=TEXT_COLOUR)
 
 
 def _add_perplexity(axes: Any) -> None:

@@ -135,7 +135,8 @@ def movement_facts(model: Model, start: Tensor | None, matrix: Callable[[], Tens
 
 def keep_result(model: M, folder: Path, facts: Mapping[str, Any], conductor: Conductor) -> M:
     """Write a trained model, and give it back as it was written."""
-    plot_curves(conductor.history.records, folder / CURVES, title=folder.resolve().name)
+    history = conductor.history
+    plot_curves(history.records, folder / CURVES, title=folder.resolve().name, unit=model.unit, best_epoch=history.best_epoch)
     save_model(model, folder, facts)
     return open_result(folder, type(model))
 
