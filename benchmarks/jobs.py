@@ -198,7 +198,7 @@ def train_in_turns(text: str, loop: dict[str, Any], threads: int) -> Result:
         RecurrentConfig,
         WindowConfig,
     )
-    from lexloom.training.callbacks import Reporter
+    from lexloom.training.reporter import Reporter
     from lexloom.training.config import TrainingConfig
 
     told = Loop(**loop)

@@ -1,6 +1,7 @@
 """Checks that the frozen dataclasses of options share; each complaint names the option, its value, and what is expected."""
 
 import math
+from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -76,3 +77,11 @@ def _is_whole(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+
+
+def describe(**parts: Any) -> dict[str, dict[str, Any]]:
+    """Give dataclasses of options in values that come back from JSON as they were."""
+    return {
+        part: {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(options).items()}
+        for part, options in parts.items()
+    }

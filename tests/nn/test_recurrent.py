@@ -375,3 +375,85 @@ def test_a_step_from_numbers_of_rows_is_one_from_the_rows(cell, implementation, 
     state = tuple(torch.randn_like(part) for part in made.initial_state(rows))
     expected = made.stepper()(known[numbers], state)
     torch.testing.assert_close(made.stepper(known)(numbers, state), expected)
+
+
+# ---- sequences of different lengths --------------------------------------------------------------------------------------------------
+
+LENGTHS = [4, 1, 6, 3]
+
+
+def padded(lengths=LENGTHS, steps=6):
+    """Random steps, and which of them are real."""
+    torch.manual_seed(3)
+    return torch.randn(len(lengths), steps, E), torch.arange(steps) < torch.tensor(lengths)[:, None]
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+@both_ways
+@implementations
+@cells
+def test_sequences_of_different_lengths_are_read_each_as_if_alone(cell, implementation, bidirectional, num_layers):
+    made = layers(bidirectional, cell=cell, implementation=implementation, num_layers=num_layers)
+    inputs, keep = padded()
+    together = made.read(inputs, keep)
+    assert together.shape == (4, 6, made.output_size)
+    for row, found, length in zip(inputs, together, LENGTHS, strict=True):
+        torch.testing.assert_close(found[:length], made(row[None, :length])[0][0])
+
+
+@both_ways
+@implementations
+@cells
+def test_what_padding_holds_has_no_say(cell, implementation, bidirectional):
+    made = layers(bidirectional, cell=cell, implementation=implementation, num_layers=2)
+    inputs, keep = padded()
+    other = torch.where(keep[..., None], inputs, 100.0)
+    torch.testing.assert_close(made.read(other, keep)[keep], made.read(inputs, keep)[keep], rtol=0, atol=0)
+
+
+@both_ways
+@implementations
+@cells
+def test_a_row_of_nothing_but_padding_does_no_harm(cell, implementation, bidirectional):
+    made = layers(bidirectional, cell=cell, implementation=implementation, num_layers=2)
+    inputs, keep = padded([3, 0, 6])
+    outputs = made.read(inputs, keep)
+    outputs[keep].square().sum().backward()
+    assert outputs.isfinite().all()
+    torch.testing.assert_close(outputs[[0, 2]], made.read(inputs[[0, 2]], keep[[0, 2]]))
+    assert all(parameter.grad.isfinite().all() and parameter.grad.any() for parameter in made.parameters())
+    assert made.read(inputs[1:2], keep[1:2]).isfinite().all()
+
+
+@both_ways
+@implementations
+@cells
+def test_the_gradient_of_real_steps_does_not_reach_padding(cell, implementation, bidirectional):
+    made = layers(bidirectional, cell=cell, implementation=implementation, num_layers=2)
+    inputs, keep = padded([3, 0, 6])
+    (gradient,) = torch.autograd.grad(made.read(inputs.requires_grad_(), keep)[keep].sum(), inputs)
+    assert not gradient[~keep].any() and (gradient[keep].abs().sum(1) > 0).all()
+
+
+@both_ways
+@implementations
+def test_reading_drops_in_training_alone(implementation, bidirectional):
+    options = {"implementation": implementation, "num_layers": 2}
+    plain, (inputs, keep) = layers(bidirectional, **options), padded()
+    for dropout in ({"layer_dropout": 0.5}, {"weight_drop": 0.5}):
+        dropping = layers(bidirectional, **options, **dropout)
+        assert not torch.allclose(dropping.read(inputs, keep)[keep], plain.read(inputs, keep)[keep])
+        torch.testing.assert_close(dropping.eval().read(inputs, keep), plain.read(inputs, keep))
+
+
+@pytest.mark.parametrize("bfloat16", [has_bfloat16(), False])
+@both_ways
+@implementations
+@cells
+def test_under_autocast_reading_is_close(monkeypatch, cell, implementation, bidirectional, bfloat16):
+    monkeypatch.setattr("lexloom.nn.recurrent.has_bfloat16", lambda: bfloat16)
+    made = layers(bidirectional, cell=cell, implementation=implementation, num_layers=2).eval()
+    inputs, keep = padded()
+    expected = made.read(inputs, keep)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(made.read(inputs, keep)[keep].float(), expected[keep], rtol=0.05, atol=0.02)

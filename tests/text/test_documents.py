@@ -24,7 +24,7 @@ from lexloom.text.readers import iterable_corpus, open_corpus
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=30, deadline=None)
 ALL = VocabularyConfig(min_count=1)
 SPECIALS = ("pad", "unk")
 TEXTS = ["the cat sat on the mat", "", "the dog, the  end", "猫 sat\ton a Käse", "mat"]
@@ -113,6 +113,14 @@ def test_words_of_another_text_that_have_no_id_are_unk():
     _, vocabulary, tokenizer = numbered(TEXTS)
     other = encode_documents(iterable_corpus(["the bird", "", "sat"]), tokenizer, vocabulary)
     assert decoded(other, vocabulary) == [["the", "<unk>"], [], ["sat"]]
+
+
+@pytest.mark.parametrize("tokenizer", ["whitespace", "bpe"])
+def test_another_text_that_comes_as_tokens_is_not_split(tokenizer):
+    _, vocabulary, model = numbered(TEXTS, tokenizer=tokenizer)
+    known = vocabulary.tokens[-1]
+    other = encode_documents(iterable_corpus([[known, "the cat"], [], [known]]), model, vocabulary)
+    assert decoded(other, vocabulary) == [[known, "<unk>"], [], [known]]
 
 
 def test_a_corpus_without_documents_encodes_as_none():
@@ -305,6 +313,11 @@ def test_an_epoch_has_every_document_once_in_batches_within_their_bounds(lengths
         padded = len(batch) * max(1, *(lengths[number] for number in batch))
         assert 1 <= len(batch) <= batch_size
         assert len(batch) == 1 or padded <= batch_tokens
+
+
+def test_empty_documents_take_a_column_too():
+    batches = LengthBuckets(np.zeros(5, np.int64), 9, 2, 0).sorted(np.arange(5))
+    assert [batch.tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
 
 
 def test_a_document_longer_than_a_batch_is_alone():

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from lexloom.models.base import Model, Outcome
 from lexloom.text.tokenizers import TokenizerConfig, make_tokenizer
-from lexloom.training.callbacks import Conductor, Reporter
+from lexloom.training.callbacks import Conductor
+from lexloom.training.reporter import Reporter
 from lexloom.training.config import TrainingConfig
 from lexloom.training.fit import fit
 

@@ -12,7 +12,7 @@ from tests.training.scripted import Scripted, rates, train
 
 from lexloom.errors import ConfigError, DivergedRun, FormatError, InterruptedRun
 from lexloom.run_folder import TORCH_CHECKPOINT
-from lexloom.training.callbacks import Reporter
+from lexloom.training.reporter import Reporter
 
 
 def interrupting(epoch):

@@ -15,7 +15,7 @@ from lexloom.models.skipgram_config import SkipGramConfig
 from lexloom.text.readers import open_corpus
 from lexloom.text.store import build_store
 from lexloom.text.tokenizers import TokenizerConfig
-from lexloom.training.callbacks import Reporter
+from lexloom.training.reporter import Reporter
 from lexloom.training.skipgram import train_skipgram
 from lexloom.vectors.config import VectorConfig
 from lexloom.vectors.evaluate import evaluate_analogy

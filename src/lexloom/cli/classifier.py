@@ -1,8 +1,10 @@
 """`lexloom classifier ...`: train text classifiers, let them predict, judge them, ask them why."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -14,10 +16,14 @@ from lexloom.models.classifier_config import (
     ClassifierRecurrentConfig,
     ClassifierVocabularyConfig,
     DocumentConfig,
+    LinearConfig,
 )
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.training.config import ClassifierTrainingConfig
 from lexloom.version import __version__
+
+if TYPE_CHECKING:
+    from lexloom.models.classification import Predictor
 
 app = App(
     name="classifier",
@@ -43,6 +49,7 @@ def train(
     model: Annotated[ClassifierConfig, Flat] = ClassifierConfig(),  # noqa: B008 (frozen)
     embedding: Annotated[ClassifierEmbeddingConfig, Flat] = ClassifierEmbeddingConfig(),  # noqa: B008
     recurrent: Annotated[ClassifierRecurrentConfig, Flat] = ClassifierRecurrentConfig(),  # noqa: B008
+    linear: Annotated[LinearConfig, Flat] = LinearConfig(),  # noqa: B008
     batches: Annotated[DocumentConfig, Flat] = DocumentConfig(),  # noqa: B008
     training: Annotated[ClassifierTrainingConfig, Flat] = ClassifierTrainingConfig(),  # noqa: B008
     splitting: Annotated[TokenizerConfig, Flat] = TokenizerConfig(),  # noqa: B008
@@ -72,16 +79,15 @@ def train(
     from lexloom.cli.show_classifier import TOLD, show_finished
     from lexloom.cli.show_model import model_progress
     from lexloom.text.labels import open_labelled
-    from lexloom.training.classifier import train_classifier
-    from lexloom.training.processor import is_first_process
+    from lexloom.training.reporter import is_first_process
 
     del config  # read by the command line itself, before this
     how = {"text_field": text_field, "label_field": label_field, "separator": separator}
     corpus = open_labelled(inputs, **how)
     with model_progress(TOLD, corpus, training) as reporter:
-        train_classifier(
+        _trainer(model)(
             corpus,
-            ClassifierOptions(model, embedding, recurrent),
+            ClassifierOptions(model, embedding, recurrent, linear),
             training,
             batches,
             tokenizer=splitting,
@@ -95,6 +101,32 @@ def train(
         )
     if is_first_process():
         show_finished(Path(out))
+
+
+def _trainer(model: ClassifierConfig) -> Callable[..., Any]:
+    """Choose what trains: torch is not even loaded for the linear encoder."""
+    if model.encoder == "linear":
+        from lexloom.training.linear_classifier import train_linear_classifier
+
+        return train_linear_classifier
+    from lexloom.training.classifier import train_classifier
+
+    return train_classifier
+
+
+@contextmanager
+def _loaded(folder: str, threads: int | None) -> Iterator["Predictor"]:
+    """Load a classifier, with so many threads while it is at work."""
+    from lexloom.models.classification import load_classifier
+    from lexloom.models.folder import describe_model
+
+    if describe_model(folder).get("kind") == "linear-classifier":
+        yield load_classifier(folder, threads)
+        return
+    from lexloom.training.processor import processor
+
+    with processor(threads):
+        yield load_classifier(folder)
 
 
 @app.command
@@ -122,13 +154,10 @@ def predict(
     """
     from lexloom.cli.show import warn
     from lexloom.cli.show_classifier import predicted_lines
-    from lexloom.models.classification import load_classifier
     from lexloom.text.readers import open_corpus
-    from lexloom.training.processor import processor
 
     corpus = open_corpus(file, field=text_field)
-    with processor(threads):
-        model = load_classifier(folder)
+    with _loaded(folder, threads) as model:
         for lines in predicted_lines(model, corpus, probabilities=probabilities, k=k, json=json):
             sys.stdout.write(lines)
     for problem in corpus.report.warnings():
@@ -164,14 +193,13 @@ def evaluate(
     """
     from lexloom.cli.show import warn
     from lexloom.cli.show_classifier import show_score
-    from lexloom.models.classification import evaluate_classifier, load_classifier
+    from lexloom.models.classification import evaluate_classifier
     from lexloom.report.confusion import plot_confusion
     from lexloom.text.labels import open_labelled
-    from lexloom.training.processor import processor
 
     corpus = open_labelled(file, text_field=text_field, label_field=label_field, separator=separator)
-    with processor(threads):
-        score = evaluate_classifier(load_classifier(folder), corpus, mistakes=mistakes)
+    with _loaded(folder, threads) as model:
+        score = evaluate_classifier(model, corpus, mistakes=mistakes)
     for problem in corpus.report.warnings():
         warn(problem)
     if score.unseen_labels:
@@ -205,14 +233,12 @@ def explain(
         json: Print one JSON value.
     """
     from lexloom.cli.show_classifier import show_explanation
-    from lexloom.models.classification import load_classifier
     from lexloom.report.explanation import write_page
-    from lexloom.training.processor import processor
 
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "replace").removesuffix("\n")
-    with processor(1):
-        explanation = load_classifier(folder).explain(text, label)
+    with _loaded(folder, 1) as model:
+        explanation = model.explain(text, label)
     if html is not None:
         write_page(explanation, html)
     if json:

@@ -71,7 +71,7 @@ def train(
     from lexloom.cli.show_model import model_progress
     from lexloom.text.readers import open_corpus
     from lexloom.training.language_model import train_language_model
-    from lexloom.training.processor import is_first_process
+    from lexloom.training.reporter import is_first_process
 
     del config  # read by the command line itself, before this
     corpus = open_corpus(inputs, field=field)

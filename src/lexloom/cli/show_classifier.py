@@ -13,7 +13,7 @@ from lexloom.cli.show_model import Told, describe_coverage, say, show_movement
 from lexloom.models.classification import ClassificationScore, Explanation, Predictor, decide
 from lexloom.models.folder import describe_model
 from lexloom.text.readers import Corpus
-from lexloom.training.callbacks import Working
+from lexloom.training.reporter import Working
 
 _MOST_LABELS = 12  # that are listed in a line
 _TELLING = 8  # words for and against a decision
@@ -37,7 +37,9 @@ def describe_job(facts: dict[str, Any]) -> Iterator[str]:
 
 def describe_epoch(record: dict[str, Any]) -> str:
     """Say how an epoch went, in one line."""
-    parts = [f"epoch {record['epoch']}", f"loss {record['train_loss']:.4f}", f"accuracy {record['train_accuracy']:.2%}"]
+    parts = [f"epoch {record['epoch']}", f"loss {record['train_loss']:.4f}"]
+    if "train_accuracy" in record:
+        parts.append(f"accuracy {record['train_accuracy']:.2%}")
     if record["valid_loss"] is not None:
         parts.append(f"validation: loss {record['valid_loss']:.4f}  accuracy {record['valid_accuracy']:.2%}")
     if record["documents_per_second"]:
@@ -56,6 +58,8 @@ def show_finished(folder: Path) -> None:
     """Print what a training left in its folder."""
     facts = describe_model(folder)
     best, scores = facts["best_epoch"], facts["scores"]
+    if best is None and scores["valid_loss"] is not None:
+        say(f"validation accuracy {scores['valid_accuracy']:.2%}")
     if best is not None:
         say(f"best epoch: {best} of {facts['epochs']}, validation accuracy {scores['valid_accuracy']:.2%}")
     if "test" in facts:

@@ -8,7 +8,7 @@ from typing import Any
 from lexloom.cli.show import left_out
 from lexloom.cli.show_model import Told, describe_coverage, say, show_movement
 from lexloom.models.folder import describe_model
-from lexloom.training.callbacks import Working
+from lexloom.training.reporter import Working
 
 
 def describe_job(facts: dict[str, Any]) -> Iterator[str]:

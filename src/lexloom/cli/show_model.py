@@ -10,9 +10,8 @@ from lexloom.errors import FormatError
 from lexloom.models.folder import VOCABULARY, describe_model
 from lexloom.text.readers import Corpus
 from lexloom.text.vocabulary import Vocabulary
-from lexloom.training.callbacks import Reporter, Working
 from lexloom.training.config import TrainingConfig
-from lexloom.training.processor import is_first_process
+from lexloom.training.reporter import Reporter, Working, is_first_process
 
 
 class Told(NamedTuple):

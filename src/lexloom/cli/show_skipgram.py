@@ -6,7 +6,7 @@ from typing import Any
 
 from lexloom.cli.show import left_out, training_bar, warn
 from lexloom.text.readers import Corpus
-from lexloom.training.callbacks import Reporter, Working
+from lexloom.training.reporter import Reporter, Working
 
 
 @contextmanager

@@ -195,9 +195,9 @@ def _train(
     from lexloom.nn.embedding_config import EmbeddingConfig
     from lexloom.nn.recurrent_config import RecurrentConfig
     from lexloom.text.tokenizers import TokenizerConfig
-    from lexloom.training.callbacks import Reporter
     from lexloom.training.config import TrainingConfig
     from lexloom.training.language_model import train_language_model
+    from lexloom.training.reporter import Reporter
 
     embedding = EmbeddingConfig(embedding_dim=dim)
     if start is not None:

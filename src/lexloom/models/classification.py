@@ -269,17 +269,25 @@ def tune_thresholds(probabilities: np.ndarray, targets: Targets) -> np.ndarray:
     return thresholds
 
 
-def load_classifier(folder: str | os.PathLike[str]) -> Predictor:
+def load_classifier(folder: str | os.PathLike[str], threads: int | None = None) -> Predictor:
     """Load a classifier, whatever it is made of, ready to predict.
+
+    Args:
+        folder: where a training wrote it.
+        threads: that predict, where it is linear; torch has threads of its own.
 
     Raises:
         FormatError: it is missing, damaged, or no classifier; the message says where.
     """
 
     def build(saved: Saved) -> Predictor:
+        if saved.kind == "linear-classifier":
+            from lexloom.models.linear.classifier import LinearClassifier
+
+            return LinearClassifier.build(saved, threads)
         from lexloom.models.base import model_of
         from lexloom.models.classifier import Classifier
 
         return model_of(saved, Classifier)
 
-    return read_folder(folder, build, "classifier")
+    return read_folder(folder, build, "classifier", "linear-classifier")

@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from lexloom.models.base import Model, Outcome, State
 from lexloom.models.classification import Explanation
-from lexloom.models.classifier_config import ClassifierConfig, ClassifierOptions
+from lexloom.models.classifier_config import ClassifierConfig, ClassifierOptions, LinearConfig
 from lexloom.models.label_set import LabelSet
 from lexloom.nn.convolution import ConvolutionBank
 from lexloom.nn.embedding import Embedding, OneHot, make_embedding
@@ -220,7 +220,7 @@ class Classifier(Model):
         config = ClassifierConfig(**{**options["model"], "widths": tuple(options["model"]["widths"])})
         embedding = EmbeddingConfig(**options["embedding"]).for_saved_rows()
         labels = options["labels"]
-        parts = ClassifierOptions(config, embedding, RecurrentConfig(**options["recurrent"]))
+        parts = ClassifierOptions(config, embedding, RecurrentConfig(**options["recurrent"]), LinearConfig(**options["linear"]))
         model = cls(parts, LabelSet(tuple(labels["names"]), labels["several"]), vocabulary, tokenizer)
         model.thresholds = np.array(labels["thresholds"], np.float32)
         return model

@@ -14,6 +14,7 @@ _POOLINGS: dict[str, tuple[Pooling, ...]] = {
     "average": ("mean", "weighted", "max"),
     "cnn": ("max",),
     "rnn": ("max", "mean", "last", "attention"),
+    "linear": ("mean",),
 }
 """What each encoder can do, its default first."""
 
@@ -22,8 +23,9 @@ _POOLINGS: dict[str, tuple[Pooling, ...]] = {
 class ClassifierConfig:
     """How a document becomes a decision."""
 
-    encoder: Literal["average", "cnn", "rnn"] = "average"
-    """average: of the words' vectors; cnn: filters over a few words each (Kim 2014); rnn: recurrent layers."""
+    encoder: Literal["average", "cnn", "rnn", "linear"] = "average"
+    """average: of the words' vectors; cnn: filters over a few words each (Kim 2014); rnn: recurrent layers; linear: of the vectors of words
+    and of hashed n-grams (fastText), trained by a kernel of its own on the CPU."""
     pooling: Pooling | None = None
     """How steps become one vector. average: mean, weighted (a mean with learnt weights) or max; rnn: max, mean, last or attention; the
     first of these unless given."""
@@ -86,12 +88,35 @@ class ClassifierRecurrentConfig(RecurrentConfig):
 
 
 @dataclass(frozen=True)
+class LinearConfig:
+    """The features of the encoder linear."""
+
+    word_ngrams: int = 2
+    """Longest n-grams of words, hashed; 1 for words alone."""
+    min_char_ngram: int = 3
+    """Characters of the shortest n-grams of a word's characters; its ends count as characters."""
+    max_char_ngram: int = 0
+    """Characters of the longest; 0 for none. With them, words that training never saw say something too."""
+    buckets: int = 2_000_000
+    """Numbers that n-grams are hashed to; only those that occur take memory."""
+
+    def __post_init__(self) -> None:
+        check_whole("word_ngrams", self.word_ngrams, 1)
+        check_whole("min_char_ngram", self.min_char_ngram, 1)
+        check_whole("max_char_ngram", self.max_char_ngram, 0)
+        check_whole("buckets", self.buckets, 1, at_most=2**31 - 1)
+        if 0 < self.max_char_ngram < self.min_char_ngram:
+            raise ConfigError(f"max_char_ngram is {self.max_char_ngram}: expected at least min_char_ngram, {self.min_char_ngram}")
+
+
+@dataclass(frozen=True)
 class ClassifierOptions:
     """All that a classifier is built from."""
 
     model: ClassifierConfig = ClassifierConfig()
     embedding: EmbeddingConfig = ClassifierEmbeddingConfig()
     recurrent: RecurrentConfig = ClassifierRecurrentConfig()
+    linear: LinearConfig = LinearConfig()
 
 
 @dataclass(frozen=True)

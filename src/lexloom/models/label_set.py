@@ -95,6 +95,10 @@ class Targets:
         first: np.ndarray = self.codes[self.starts[:-1]]
         return first
 
+    def counts(self, size: int) -> np.ndarray:
+        """Count the documents of each of C labels, int64 (C,)."""
+        return np.bincount(self.codes[self.codes >= 0], minlength=size)
+
     def matrix(self, size: int, numbers: np.ndarray | None = None) -> np.ndarray:
         """Write the labels of documents, int64 (B,), all unless given, as zeros and ones, bool (B, C)."""
         numbers = np.arange(len(self)) if numbers is None else numbers

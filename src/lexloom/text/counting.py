@@ -1,5 +1,7 @@
 """Counting different tokens: a provisional id for each, in the order of first appearance, in bounded memory where that is asked for."""
 
+from collections.abc import Sequence
+from itertools import islice
 from operator import itemgetter
 
 import numpy as np
@@ -17,9 +19,9 @@ class TypeTable:
     but for collisions of the hash (one in 4 million for three million types).
     """
 
-    def __init__(self, max_types: int | None = None) -> None:
+    def __init__(self, max_types: int | None = None, known: Sequence[str] = ()) -> None:
         self.max_types = max_types
-        self._index: dict[str, int] = {}
+        self._index: dict[str, int] = {token: number for number, token in enumerate(known)}
         self._size = 0  # provisional ids given out
         self._counts = np.zeros(1 << 16, np.int64)
         self._hashes = np.zeros(1 << 16, np.uint64)  # by id; kept only where there may be pruning
@@ -45,6 +47,10 @@ class TypeTable:
         if self.max_types is not None and len(self._index) > self.max_types:
             self._prune(self.max_types)
         return ids.astype(np.uint32)
+
+    def tokens_from(self, first: int) -> list[str]:
+        """Give the tokens whose provisional ids are `first` and above; for a table that is never pruned."""
+        return list(islice(self._index, first, None))
 
     def _look_up(self, tokens: list[str]) -> np.ndarray:
         index = self._index

@@ -159,6 +159,25 @@ def encode_blocks(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabula
             yield from _whole(itertools.chain([first], blocks), fixed_encoder(tokenizer, vocabulary, split=first.split))
 
 
+def encode_types(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> Iterator[tuple[Documents, list[str]]]:
+    """Encode a corpus a few megabytes at a time, so that tokens outside of the vocabulary are told apart.
+
+    Yields:
+        Documents whose ids are the vocabulary's, and beyond these numbers of other tokens in the order of their first appearance; and
+        those others that are new.
+    """
+    with contextlib.closing(corpus.blocks()) as blocks:
+        if tokenizer.closed:
+            for documents in _whole(blocks, fixed_encoder(tokenizer, vocabulary)):
+                yield documents, []
+            return
+        encoder, done = OpenEncoder(tokenizer, known=vocabulary.tokens), len(vocabulary)
+        for documents in _whole(blocks, encoder):
+            new = encoder.tokens_from(done)
+            done += len(new)
+            yield documents, new
+
+
 def encode_text(text: str, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> tuple[list[str], np.ndarray]:
     """Encode one document, and say what its n tokens are, also those without an id: strings, and uint32 (n,)."""
     ids, _ = fixed_encoder(tokenizer, vocabulary).encode(block_of(pl.Series([text], dtype=pl.String)))

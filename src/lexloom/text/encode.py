@@ -1,6 +1,6 @@
 """Encoding: from blocks of text to ids, by the fastest way that each kind of tokenizer allows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -30,8 +30,15 @@ class Encoder(Protocol):
 class OpenEncoder:
     """Counts whatever tokens come."""
 
-    def __init__(self, tokenizer: TextTokenizer, max_types: int | None = None) -> None:
-        self._tokenizer, self._types = tokenizer, TypeTable(max_types)
+    def __init__(self, tokenizer: TextTokenizer, max_types: int | None = None, known: Sequence[str] = ()) -> None:
+        """Begin.
+
+        Args:
+            tokenizer: how to split.
+            max_types: see `TypeTable`.
+            known: tokens that have the first provisional ids, whether they come or not.
+        """
+        self._tokenizer, self._types = tokenizer, TypeTable(max_types, known)
 
     def encode(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Encode a block to provisional ids."""
@@ -41,6 +48,10 @@ class OpenEncoder:
         distinct, codes = factorize(tokens)
         ids = self._types.add(distinct, np.bincount(codes, minlength=len(distinct)))
         return np.take(ids, codes)
+
+    def tokens_from(self, first: int) -> list[str]:
+        """Give the tokens whose provisional ids are `first` and above."""
+        return self._types.tokens_from(first)
 
     def finish(self) -> TypeCounts:
         """Hand over the counts."""

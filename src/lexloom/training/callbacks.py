@@ -19,48 +19,12 @@ from lexloom.run_folder import TORCH_CHECKPOINT, append_log, write_log
 from lexloom.training.config import TrainingConfig
 from lexloom.training.optim import averaged, begin_averaging, is_averaging, schedule_factor, set_highest_rates, set_rate
 from lexloom.training.processor import threads_of
+from lexloom.training.reporter import Reporter, Working
 from lexloom.training.task import Task
 
 _TICK = 0.1  # seconds between looks at the loss
 _CLOCK = 10  # steps between looks at the first process's clock, and at the loss where there are several processes
 _HOPELESS = 700.0  # nats; the perplexity of a higher loss is beyond a float
-
-
-@dataclass(frozen=True)
-class Working:
-    """Where a training is.
-
-    Attributes:
-        epoch: the one under way, from 1.
-        fraction: how much of it is done.
-        loss: mean training loss of this epoch so far, in nats.
-        speed: tokens a second, or whatever the model counts, of this epoch so far.
-        learning_rate: now.
-        done: share of the whole training.
-    """
-
-    epoch: int
-    fraction: float
-    loss: float
-    speed: float
-    learning_rate: float
-    done: float
-
-
-@dataclass(frozen=True)
-class Reporter:
-    """What a training tells while it runs; each part does nothing unless given."""
-
-    encoding: Callable[[int], None] = lambda _size: None
-    """Bytes of text encoded so far."""
-    prepared: Callable[[dict[str, Any]], None] = lambda _facts: None
-    """What is about to be trained, on what."""
-    working: Callable[[Working], None] = lambda _working: None
-    """Some ten times a second."""
-    epoch: Callable[[dict[str, Any]], None] = lambda _record: None
-    """A finished epoch: its line of training.jsonl."""
-    sample: Callable[[int, str], None] = lambda _epoch, _text: None
-    """A continuation of the sample prompt, and after which epoch it was made."""
 
 
 Score = Callable[[dict[str, Any]], dict[str, Any]]

@@ -10,18 +10,18 @@ import torch
 from lexloom.models.classification import evaluate_classifier, tune_thresholds
 from lexloom.models.classifier import SPECIALS, Classifier
 from lexloom.models.classifier_config import ClassifierOptions, ClassifierVocabularyConfig, DocumentConfig
-from lexloom.models.label_set import Targets, find_labels, hold_out
+from lexloom.options import describe
 from lexloom.run_folder import mark, refuse_other_text
-from lexloom.tensors import checksum
-from lexloom.text.documents import Documents, LengthBuckets, encode_documents, number_documents, read_documents
+from lexloom.text.documents import LengthBuckets
 from lexloom.text.labels import LabelledCorpus
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
-from lexloom.training.callbacks import Reporter
 from lexloom.training.config import ClassifierTrainingConfig
 from lexloom.training.data import DocumentBatches, Share
 from lexloom.training.fit import fit
-from lexloom.training.run import best_model, describe, keep_result, movement_facts, open_result, open_run, training_facts
+from lexloom.training.labelled import Labelled, LabelledData, corpus_facts, read_labelled
+from lexloom.training.reporter import Reporter
+from lexloom.training.run import best_model, keep_result, movement_facts, open_result, open_run, training_facts
 
 
 def train_classifier(
@@ -78,19 +78,30 @@ def train_classifier(
     with open_run(out, described, plan.training, plan.options.embedding, texts, resume=resume, overwrite=overwrite) as (folder, finished):
         if finished:
             return open_result(folder, Classifier)
-        job = _prepare(plan, corpus, reporter)
-        refuse_other_text(folder, job.checksums)
-        mark(folder, described, job.checksums)
-        reporter.prepared(job.facts)
+        data = read_labelled(
+            corpus,
+            valid,
+            plan.tokenizer,
+            plan.vocabulary,
+            plan.batches,
+            specials=SPECIALS,
+            several=plan.options.model.multi_label,
+            seed=plan.training.seed,
+            reporter=reporter,
+        )
+        refuse_other_text(folder, data.checksums)
+        trained = _make_model(plan, data)
+        start = None if trained.coverage is None else trained.embedding_matrix().detach().clone()
+        mark(folder, described, data.checksums)
+        reporter.prepared(data.facts)
         best_by = plan.training.best_by
-        conductor = fit(job.model, plan.training, *_shares(plan, job), folder, keep=keep, reporter=reporter, best_by=best_by)
-        model = best_model(job.model, conductor)
-        if model.labels.several and plan.options.model.threshold is None and job.valid is not None:
-            model.thresholds = tune_thresholds(model.predictor()(job.valid.documents), job.valid.targets)
-        facts = training_facts(described, plan.training, conductor, job.model.coverage)
-        told = ("documents", "valid_documents", "held_out", "labels")
-        facts["corpus"] = {"name": corpus.name, **{name: job.facts[name] for name in told}}
-        facts |= movement_facts(model, job.start, model.embedding_matrix)
+        conductor = fit(trained, plan.training, *_shares(plan, data), folder, keep=keep, reporter=reporter, best_by=best_by)
+        model = best_model(trained, conductor)
+        if model.labels.several and plan.options.model.threshold is None and data.valid is not None:
+            model.thresholds = tune_thresholds(model.predictor()(data.valid.documents), data.valid.targets)
+        facts = training_facts(described, plan.training, conductor, trained.coverage)
+        facts["corpus"] = corpus_facts(corpus, data)
+        facts |= movement_facts(model, start, model.embedding_matrix)
         if test is not None:
             facts["test"] = evaluate_classifier(model, test).as_dict()
         return keep_result(model, folder, facts, conductor) if keep else model
@@ -113,78 +124,24 @@ class _Plan:
         return {**describe(**vars(self.options), **parts), "text": {"valid": self.valid and self.valid.name}}
 
 
-@dataclass(frozen=True)
-class _Labelled:
-    """Documents with their labels by number."""
-
-    documents: Documents
-    targets: Targets
-
-    def take(self, numbers: np.ndarray) -> "_Labelled":
-        return _Labelled(self.documents.take(numbers), self.targets.take(numbers))
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A model and its text, ready to train."""
-
-    model: Classifier
-    start: torch.Tensor | None
-    train: _Labelled
-    valid: _Labelled | None
-    checksums: dict[str, str]
-    facts: dict[str, Any]
-
-
-def _prepare(plan: _Plan, corpus: LabelledCorpus, reporter: Reporter) -> _Job:
-    config = plan.options.model
-    counted = read_documents(corpus, plan.tokenizer, max_types=plan.vocabulary.max_types, progress=reporter.encoding)
-    named = corpus.labels()
-    labels = find_labels(named, config.multi_label, corpus.name)
-    targets = labels.encode(named)
-    chosen = np.arange(len(targets)), np.empty(0, np.int64)
-    if plan.valid is None and plan.batches.held_out:
-        chosen = hold_out(targets, plan.batches.held_out, plan.training.seed)
-    documents, vocabulary, tokenizer = number_documents(counted, chosen[0], plan.vocabulary, SPECIALS)
-    whole = _Labelled(documents, targets)
-    train, valid = whole.take(chosen[0]), whole.take(chosen[1]) if len(chosen[1]) else None
-    if plan.valid is not None:
-        other = encode_documents(plan.valid, tokenizer, vocabulary)
-        valid = _Labelled(other, labels.encode(plan.valid.labels()))
+def _make_model(plan: _Plan, data: LabelledData) -> Classifier:
     torch.manual_seed(plan.training.seed)
     generator = torch.Generator().manual_seed(plan.training.seed)
-    weights = _class_weights(train.targets, len(labels)) if config.class_weights == "balanced" else None
-    model = Classifier(plan.options, labels, vocabulary, tokenizer, class_weights=weights, generator=generator)
-    start = None if model.coverage is None else model.embedding_matrix().detach().clone()
-    facts = {
-        "documents": len(train.documents),
-        "valid_documents": 0 if valid is None else len(valid.documents),
-        "held_out": bool(len(chosen[1])),
-        "tokens": len(train.documents.ids),
-        "labels": dict(zip(labels.names, train.targets.matrix(len(labels)).sum(0).tolist(), strict=True)),
-        "vocabulary": len(vocabulary),
-        "left_out": vocabulary.report,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "coverage": None if model.coverage is None else model.coverage.as_dict(),
-        "problems": [],
-    }
-    return _Job(model, start, train, valid, {"ids": checksum(documents.ids), "labels": checksum(targets.codes)}, facts)
+    weights = data.class_weights() if plan.options.model.class_weights == "balanced" else None
+    model = Classifier(plan.options, data.labels, data.vocabulary, data.tokenizer, class_weights=weights, generator=generator)
+    data.facts["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+    data.facts["coverage"] = model.coverage and model.coverage.as_dict()
+    return model
 
 
-def _class_weights(targets: Targets, labels: int) -> np.ndarray:
-    """Weights that make rare labels count as much as frequent ones; with several labels, having one as much as not having it."""
-    counts = np.maximum(1, targets.matrix(labels).sum(0))
-    weights: np.ndarray = (len(targets) - counts) / counts if targets.several else len(targets) / (labels * counts)
-    return weights
+def _shares(plan: _Plan, data: LabelledData) -> tuple[Share, Share | None]:
+    longest = plan.options.model.max_tokens
 
-
-def _shares(plan: _Plan, job: _Job) -> tuple[Share, Share | None]:
-    def share_of(part: _Labelled, *, shuffled: bool) -> Share:
-        lengths = np.minimum(part.documents.lengths, plan.options.model.max_tokens or np.iinfo(np.int64).max)
+    def share_of(part: Labelled, *, shuffled: bool) -> Share:
+        lengths = part.documents.lengths if longest is None else np.minimum(part.documents.lengths, longest)
         buckets = LengthBuckets(lengths, plan.batches.batch_size, plan.batches.batch_tokens, plan.training.seed)
-        labels, longest = len(job.model.labels), plan.options.model.max_tokens
         return lambda process, processes: DocumentBatches(
-            part.documents, part.targets, labels, buckets, longest=longest, shuffled=shuffled, share=(process, processes)
+            part.documents, part.targets, len(data.labels), buckets, longest=longest, shuffled=shuffled, share=(process, processes)
         )
 
-    return share_of(job.train, shuffled=True), None if job.valid is None else share_of(job.valid, shuffled=False)
+    return share_of(data.train, shuffled=True), None if data.valid is None else share_of(data.valid, shuffled=False)

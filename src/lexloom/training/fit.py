@@ -16,10 +16,11 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lexloom.errors import ConfigError, FormatError, InterruptedRun
 from lexloom.models.base import Model
 from lexloom.run_folder import TORCH_CHECKPOINT
-from lexloom.training.callbacks import Conductor, Reporter, Score
+from lexloom.training.callbacks import Conductor, Score
 from lexloom.training.config import TrainingConfig
 from lexloom.training.data import Share
 from lexloom.training.processor import precision_of
+from lexloom.training.reporter import Reporter
 from lexloom.training.task import Task
 
 TENSORBOARD = "tensorboard"

@@ -21,6 +21,7 @@ from lexloom.models.language_model_config import (
     tokenizer_for,
 )
 from lexloom.models.scoring import evaluate_language_model
+from lexloom.options import describe
 from lexloom.run_folder import RESULT, STORE, mark, refuse_other_text
 from lexloom.text.batches import RandomWindows, ScoredWindows, SequentialWindows, Windows, rows_of
 from lexloom.text.readers import Corpus, CorpusSource, as_corpus
@@ -28,16 +29,16 @@ from lexloom.text.store import TokenStore, open_or_build_store
 from lexloom.text.stream import encode_stream, stream_of
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
-from lexloom.training.callbacks import Conductor, Reporter
+from lexloom.training.callbacks import Conductor
 from lexloom.training.config import TrainingConfig
 from lexloom.training.data import Share, WindowBatches
 from lexloom.training.fit import fit
 from lexloom.training.metrics import perplexity
-from lexloom.training.processor import is_first_process, precision_of, processor, threads_of
+from lexloom.training.processor import precision_of, processor, threads_of
+from lexloom.training.reporter import Reporter, is_first_process
 from lexloom.training.run import (
     await_first_process,
     best_model,
-    describe,
     keep_result,
     movement_facts,
     open_result,

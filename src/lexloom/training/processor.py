@@ -1,6 +1,5 @@
 """The processor and the processes that a run has; no Lightning here, so that models which only predict start quickly."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -45,8 +44,3 @@ def processor(threads: int | None) -> Iterator[None]:
     finally:
         torch.set_num_threads(before)
         torch.set_flush_denormal(False)
-
-
-def is_first_process() -> bool:
-    """Say whether this is the process that writes and tells, of those that a launcher has started."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))

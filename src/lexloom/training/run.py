@@ -1,6 +1,5 @@
 """What every training of a model does around its epochs: take its folder, wait for other processes, conclude, keep the result."""
 
-import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,14 +31,6 @@ _FREE = frozenset({"threads", "checkpoint_seconds", "tensorboard", "learning_rat
 Described = Mapping[str, dict[str, Any]]
 """All options of a training in JSON values, by part; `training` and `embedding` among them."""
 M = TypeVar("M", bound=Model)
-
-
-def describe(**parts: Any) -> dict[str, dict[str, Any]]:
-    """Give dataclasses of options in values that come back from JSON as they were."""
-    return {
-        part: {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(options).items()}
-        for part, options in parts.items()
-    }
 
 
 @contextmanager

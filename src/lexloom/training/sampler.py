@@ -5,8 +5,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lexloom.decoding.sampling_config import SamplingConfig
 from lexloom.models.language_model import LanguageModel
 from lexloom.models.writing import write_text_from
-from lexloom.training.callbacks import Reporter
 from lexloom.training.optim import averaged
+from lexloom.training.reporter import Reporter
 
 _LENGTH = {"character": 200, "subword": 60, "word": 40}
 

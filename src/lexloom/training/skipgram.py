@@ -17,11 +17,11 @@ from lexloom.text.readers import Corpus, as_corpus
 from lexloom.text.store import TokenStore
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
-from lexloom.training.callbacks import Reporter
 from lexloom.training.config import TrainingConfig
 from lexloom.training.fit import fit
 from lexloom.training.pairs import PairBatches
 from lexloom.training.processor import processor
+from lexloom.training.reporter import Reporter
 from lexloom.vectors import train as kernels
 from lexloom.vectors.config import VectorConfig
 from lexloom.vectors.formats import load_vectors, write_folder

@@ -220,7 +220,8 @@ def allocate(rows: int, dim: int) -> np.ndarray:
     try:
         if not hasattr(mmap, "MADV_HUGEPAGE"):
             return np.zeros((rows, width), np.float32)
-        block = mmap.mmap(-1, size + huge)
+        # private: what mmap shares by default lies in a file system in memory, where huge pages are off as a rule
+        block = mmap.mmap(-1, size + huge, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except (OSError, MemoryError, OverflowError, ValueError):
         raise ConfigError(
             f"dim is {dim}: two matrices of {rows:,} rows take {2 * size / 1e9:,.1f} GB, more than this machine has free; "

@@ -49,13 +49,14 @@ def compile_kernel(name: str, plan: Plan) -> Kernel:
         the sum of the losses, the number of terms, and the effective words. It holds no GIL.
     """
     make = {"window": window_kernel, "pair": pair_kernel}[name]
-    kernel: Kernel = make(plan.dim, plan.negative, int(plan.cbow), _source_stamp())
+    kernel: Kernel = make(plan.dim, plan.negative, int(plan.cbow), source_stamp())
     return kernel
 
 
 @functools.cache
-def _source_stamp() -> int:
-    """A number that changes with the code that kernels are made of, for Numba's cache, which looks at a kernel's own file alone."""
+def source_stamp(*folders: Path) -> int:
+    """A number that changes with the code in some folders, for Numba's cache, which looks at a kernel's own file alone."""
     here = Path(__file__).parent
-    text = b"".join(path.read_bytes() for path in (*sorted(here.glob("*.py")), here.parent / "sampling.py"))
+    files = [path for folder in (here, *folders) for path in sorted(folder.glob("*.py"))]
+    text = b"".join(path.read_bytes() for path in (*files, here.parent / "sampling.py"))
     return int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "little")

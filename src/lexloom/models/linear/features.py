@@ -1,0 +1,121 @@
+"""From tokens to the rows of a linear classifier: a row a word, and a row a bucket of hashed n-grams of words and of characters.
+
+The hashes are fastText's: FNV-1a over the bytes of a word, h * 116049371 + next for the words of an n-gram, FNV-1a over the characters of
+`<word>`. An n-gram with a word that the vocabulary lacks is left out; characters of such a word count.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from lexloom.models.classifier_config import LinearConfig
+from lexloom.models.linear.hashing import UNKNOWN, find_features, hash_types, keep_known, number_buckets
+from lexloom.text.documents import Documents
+
+
+class Features(NamedTuple):
+    """The features of n documents.
+
+    Attributes:
+        rows: uint32 (f,), distinct rows of each document, one document after the other.
+        times: uint8 (f,), how often each occurs; one that occurs more than 255 times is there again.
+        starts: int64 (n + 1,), where a document's begin.
+        lengths: int64 (n,), how many a document has, each as often as it occurs, those without a row counted too.
+    """
+
+    rows: np.ndarray
+    times: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+
+class Types(NamedTuple):
+    """What is known of t different tokens.
+
+    Attributes:
+        ranks: uint32 (t,), the row of each, UNKNOWN for a token outside of the vocabulary.
+        hashes: uint32 (t,).
+        grams: uint32, the buckets of the character n-grams of all of them.
+        gram_starts: int64 (t + 1,), those of token i are `grams[gram_starts[i] : gram_starts[i + 1]]`.
+    """
+
+    ranks: np.ndarray
+    hashes: np.ndarray
+    grams: np.ndarray
+    gram_starts: np.ndarray
+
+    def extended(self, more: "Types") -> "Types":
+        """Put others behind these."""
+        ranks, hashes, grams = (np.concatenate(pair) for pair in zip(self[:3], more[:3], strict=True))
+        return Types(ranks, hashes, grams, np.concatenate([self.gram_starts, more.gram_starts[1:] + self.gram_starts[-1]]))
+
+
+def types_of(tokens: Sequence[str], ranks: np.ndarray, config: LinearConfig) -> Types:
+    """Hash tokens, and the n-grams of their characters where these are asked for."""
+    series = pl.Series(tokens, dtype=pl.String)
+    ends = np.cumsum(series.str.len_bytes().to_numpy(), dtype=np.int64)
+    text = np.frombuffer("".join(tokens).encode(), np.uint8)
+    hashes, gram_starts = np.empty(len(tokens), np.uint32), np.zeros(len(tokens) + 1, np.int64)
+    longest = config.max_char_ngram
+    room = (int(ends[-1]) + 2 * len(tokens)) * (longest - config.min_char_ngram + 1) if longest and len(tokens) else 0
+    grams = np.empty(room, np.uint32)
+    hash_types(text, ends, config.min_char_ngram, longest, config.buckets, hashes, grams, gram_starts)
+    return Types(ranks.astype(np.uint32), hashes, grams[: gram_starts[-1]], gram_starts)
+
+
+def features_of(documents: Documents, types: Types, config: LinearConfig, words: int) -> Features:
+    """Find the features of documents whose ids are numbers of `types`; n-grams have the rows `words` + bucket."""
+    spelled = np.diff(types.gram_starts)[documents.ids].sum() if len(types.grams) else 0
+    room = len(documents.ids) * config.word_ngrams + int(spelled)
+    given = (documents.ids, documents.starts, *types, config.word_ngrams, words, config.buckets)
+    return Features(*find_features(*given, np.empty(room, np.uint32), np.empty(room, np.uint8)))
+
+
+def locate_features(ids: np.ndarray, types: Types, config: LinearConfig, words: int) -> Iterator[tuple[int, int, int]]:
+    """Go through the features of one document with the tokens that they are made of.
+
+    Args:
+        ids: uint32 (n,), numbers of `types`.
+        types: what is known of the tokens.
+        config: which features there are.
+        words: how many rows there are of words.
+
+    Yields:
+        The first token and the one after the last, and the row: of a word, or `words` + bucket.
+    """
+    ranks = types.ranks[ids].tolist()
+    hashes = [int(value) % 2**64 for value in types.hashes[ids].view(np.int32)]
+    for place, number in enumerate(ids.tolist()):
+        if ranks[place] != UNKNOWN:
+            yield place, place + 1, ranks[place]
+        for bucket in types.grams[types.gram_starts[number] : types.gram_starts[number + 1]].tolist():
+            yield place, place + 1, words + bucket
+        h = hashes[place]
+        for last in range(place + 1, min(place + config.word_ngrams, len(ids))):
+            if UNKNOWN in ranks[place : last + 1]:
+                break
+            h = (h * 116049371 + hashes[last]) % 2**64
+            yield place, last + 1, words + h % config.buckets
+
+
+def renumber(features: Features, words: int, row_of: np.ndarray, used: int) -> int:
+    """Give buckets rows of their own in the order of their first use, in place.
+
+    Args:
+        features: with rows `words` + bucket.
+        words: how many rows there are of words.
+        row_of: int32 (buckets,), -1 where a bucket has none yet; brought up to date.
+        used: how many have one.
+
+    Returns:
+        How many have one now.
+    """
+    return int(number_buckets(features.rows, words, row_of, used))
+
+
+def known_features(features: Features, words: int, row_of: np.ndarray) -> Features:
+    """Give buckets their rows, and leave those out that never had one; they still count in a document's length."""
+    rows, times, starts = keep_known(features.rows, features.times, features.starts, words, row_of)
+    return Features(rows, times, starts, features.lengths)

@@ -1,0 +1,119 @@
+"""Labelled documents, ready to train on: read, numbered, and a part held out. No torch is needed here."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lexloom.models.classifier_config import DocumentConfig
+from lexloom.models.label_set import LabelSet, Targets, find_labels, hold_out
+from lexloom.tensors import checksum
+from lexloom.text.documents import Documents, encode_documents, number_documents, read_documents
+from lexloom.text.labels import LabelledCorpus
+from lexloom.text.tokenizers import TextTokenizer, TokenizerConfig
+from lexloom.text.vocabulary import Vocabulary, VocabularyConfig
+from lexloom.training.reporter import Reporter
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Documents with their labels by number."""
+
+    documents: Documents
+    targets: Targets
+
+    def take(self, numbers: np.ndarray) -> "Labelled":
+        """Copy some, in the order of their numbers, int64 (m,)."""
+        return Labelled(self.documents.take(numbers), self.targets.take(numbers))
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """What a classifier is trained on.
+
+    Attributes:
+        train: documents to train on.
+        valid: documents to validate on, which may have tokens and labels that are unknown.
+        labels: of the documents, the held-out ones included.
+        vocabulary: of the documents to train on.
+        tokenizer: how they were split.
+        checksums: of ids and labels.
+        facts: what a reporter is told, and what the model folder says.
+    """
+
+    train: Labelled
+    valid: Labelled | None
+    labels: LabelSet
+    vocabulary: Vocabulary
+    tokenizer: TextTokenizer
+    checksums: dict[str, str]
+    facts: dict[str, Any]
+
+    def class_weights(self) -> np.ndarray:
+        """Give weights (C,) that make rare labels count as much as frequent ones; with several labels, having one as much as not."""
+        counts = np.maximum(1, np.array(list(self.facts["labels"].values())))
+        number = len(self.train.documents)
+        weights: np.ndarray = (number - counts) / counts if self.labels.several else number / (len(counts) * counts)
+        return weights
+
+
+def read_labelled(
+    corpus: LabelledCorpus,
+    valid: LabelledCorpus | None,
+    tokenizer: TokenizerConfig,
+    vocabulary: VocabularyConfig,
+    batches: DocumentConfig,
+    *,
+    specials: tuple[str, ...],
+    several: bool | None,
+    seed: int,
+    reporter: Reporter,
+) -> LabelledData:
+    """Read documents to train on, and cut off a part of each label to validate on where no others are given.
+
+    Args:
+        corpus: documents with labels.
+        valid: others to validate on.
+        tokenizer: how to split.
+        vocabulary: which tokens get an id.
+        batches: says how much is held out.
+        specials: roles of the special tokens that the model wants.
+        several: whether a document may have several labels; whether one does where None.
+        seed: of the choice of what is held out.
+        reporter: told how far it is.
+
+    Raises:
+        InputError: there is no usable document, or a single label.
+    """
+    counted = read_documents(corpus, tokenizer, max_types=vocabulary.max_types, progress=reporter.encoding)
+    named = corpus.labels()
+    labels = find_labels(named, several, corpus.name)
+    targets = labels.encode(named)
+    kept, held = np.arange(len(targets)), np.empty(0, np.int64)
+    if valid is None and batches.held_out:
+        kept, held = hold_out(targets, batches.held_out, seed)
+    documents, words, splitter = number_documents(counted, kept, vocabulary, specials)
+    whole = Labelled(documents, targets)
+    train, rest = (whole.take(kept), whole.take(held)) if len(held) else (whole, None)
+    problems: list[str] = []
+    if valid is not None:
+        encoded = encode_documents(valid, splitter, words)
+        rest = Labelled(encoded, labels.encode(valid.labels()))
+        problems = valid.report.warnings()
+    facts = {
+        "documents": len(train.documents),
+        "valid_documents": 0 if rest is None else len(rest.documents),
+        "held_out": bool(len(held)),
+        "tokens": len(train.documents.ids),
+        "labels": dict(zip(labels.names, train.targets.counts(len(labels)).tolist(), strict=True)),
+        "vocabulary": len(words),
+        "left_out": words.report,
+        "problems": problems,
+    }
+    checksums = {"ids": checksum(documents.ids), "labels": checksum(targets.codes)}
+    return LabelledData(train, rest, labels, words, splitter, checksums, facts)
+
+
+def corpus_facts(corpus: LabelledCorpus, data: LabelledData) -> dict[str, Any]:
+    """Say what lexloom.json is to say of the documents."""
+    return {"name": corpus.name, **{name: data.facts[name] for name in ("documents", "valid_documents", "held_out", "labels")}}
