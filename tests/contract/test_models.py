@@ -6,9 +6,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
-from tests.models.tiny import language_model, window, words
+from tests.models.tiny import classifier, documents, language_model, window, words
 
 from lexloom.models.base import Model, load_model, save_model
 from lexloom.models.catalog import MODELS
@@ -73,8 +74,39 @@ def centres() -> Any:
     )
 
 
+def classifiers() -> dict[str, Case]:
+    """Encoders x poolings x one label or several; and all that regularises at once."""
+    encoders: dict[str, dict[str, Any]] = {
+        "average-mean": {"model": {}},
+        "average-weighted": {"model": {"pooling": "weighted"}},
+        "average-max": {"model": {"pooling": "max"}},
+        "average-one-hot": {"embedding": {"embedding": "one-hot", "embedding_dim": None}},
+        "cnn": {"model": {"encoder": "cnn", "widths": (1, 2, 4), "filters": 5}},
+    }
+    for cell, implementation in itertools.product(("rnn", "gru", "lstm"), ("torch", "scratch")):
+        recurrent = {"cell": cell, "implementation": implementation, "num_layers": 2}
+        for pooling, bidirectional in (("max", True), ("last", False), ("last", True), ("mean", False), ("attention", True)):
+            model = {"encoder": "rnn", "pooling": pooling, "bidirectional": bidirectional}
+            encoders[f"{cell}-{implementation}-{pooling}-{bidirectional}"] = {"model": model, "recurrent": recurrent}
+    cases = {}
+    for (name, parts), several in itertools.product(encoders.items(), (False, True)):
+        no_dropout = {**parts, "model": {"dropout": 0.0, **parts.get("model", {})}}
+        cases[f"{name}-{'several' if several else 'one'}"] = Case(
+            lambda parts=no_dropout, several=several: classifier(several=several, **parts),
+            lambda several=several: documents((9, 3, 1, 6, 9), several=several),
+        )
+    everything = {
+        "model": {"dropout": 0.3, "input_dropout": 0.3, "label_smoothing": 0.1, "encoder": "rnn"},
+        "embedding": {"word_dropout": 0.2, "embedding_dropout": 0.2},
+        "recurrent": {"weight_drop": 0.2, "num_layers": 2, "layer_dropout": 0.2},
+        "class_weights": np.array([0.5, 1.0, 2.0]),
+    }
+    return cases | {"classifier-regularised": Case(lambda: classifier(**everything), documents)}
+
+
 CASES: dict[str, Case] = {
     **language_models(),
+    **classifiers(),
     "skipgram": Case(skipgram, centres),
 }
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -256,7 +256,6 @@ def test_several_labels_of_a_corpus_are_evaluated(written):
 def test_long_documents_in_many_pieces_are_one_document_each(written, monkeypatch):
     monkeypatch.setattr(readers, "BLOCK_BYTES", 64)
     monkeypatch.setattr(blocks, "PIECE_BYTES", 16)
-    monkeypatch.setattr(blocks.cut_pieces, "__defaults__", (16,))
     ends = [("bad", "bad"), ("good", "bad"), ("so so", "so")]
     lengths = [0, 3, 50, 1, 90]
     rows = [(name, f"Text {length} " + "é word " * length + word) for length in lengths for name, word in ends]

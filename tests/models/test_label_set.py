@@ -201,7 +201,20 @@ def test_every_document_of_a_label_is_held_out_as_often_as_any_other():
     assert min(seen[place] for place in range(10)) > 150 and max(seen.values()) < 250
 
 
-def test_documents_with_several_labels_are_held_out_by_their_first():
-    rows = [["a", "b"], ["a"], ["b", "a"], ["b"]] * 5
+def test_documents_with_several_labels_are_held_out_by_their_rarest():
+    rows = [["a", "b"], ["a"], ["b", "a"], ["a"]] * 5
     _, second = hold_out(LabelSet(("a", "b"), several=True).encode(labels_of(rows)), 0.2, 1)
-    assert Counter(rows[place][0] for place in second.tolist()) == {"a": 2, "b": 2}
+    assert Counter("b" in rows[place] for place in second.tolist()) == {True: 2, False: 2}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_label_loses_its_last_document_where_there_may_be_several(seed):
+    rows = [["a"]] * 9 + [["a", "b"]]
+    first, _ = hold_out(LabelSet(("a", "b"), several=True).encode(labels_of(rows)), 0.1, seed)
+    assert 9 in first
+
+
+@pytest.mark.parametrize("rows", [[], [[]], [[], []]], ids=str)
+def test_documents_without_labels_have_no_numbers(rows):
+    targets = LabelSet(("a", "b"), several=True).encode(labels_of(rows))
+    assert targets.codes.dtype == np.int64 and not targets.matrix(2).any()

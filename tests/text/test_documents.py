@@ -60,7 +60,6 @@ def small_blocks(monkeypatch):
     """Blocks of 64 bytes, and pieces of 16."""
     monkeypatch.setattr(readers, "BLOCK_BYTES", 64)
     monkeypatch.setattr(blocks, "PIECE_BYTES", 16)
-    monkeypatch.setattr(blocks.cut_pieces, "__defaults__", (16,))
 
 
 # ---- reading and numbering -----------------------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from lexloom.models.base import Model, Outcome
 from lexloom.text.tokenizers import TokenizerConfig, make_tokenizer
 from lexloom.training.callbacks import Conductor
-from lexloom.training.reporter import Reporter
 from lexloom.training.config import TrainingConfig
 from lexloom.training.fit import fit
+from lexloom.training.reporter import Reporter
 
 
 class Number(NamedTuple):

@@ -22,9 +22,9 @@ from lexloom.nn.recurrent import has_bfloat16
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.text.readers import iterable_corpus
 from lexloom.text.vocabulary import VocabularyConfig
-from lexloom.training.reporter import Reporter
 from lexloom.training.config import TrainingConfig
 from lexloom.training.language_model import train_language_model
+from lexloom.training.reporter import Reporter
 from lexloom.vectors.formats import write_folder
 from lexloom.vectors.table import Vectors
 

@@ -190,19 +190,23 @@ def score(
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    unseen = named.explode(empty_as_null=False).value_counts(name="n").sort("n", descending=True)
-    unseen = unseen.filter(~unseen.to_series(0).is_in(list(labels.names)))
-    names = [*labels.names, *unseen.to_series(0).to_list()]
+    distinct = named.list.unique(maintain_order=True).explode(empty_as_null=False)
+    counted = distinct.filter(~distinct.is_in(list(labels.names))).alias("label").value_counts(name="documents")
+    unseen = dict(counted.sort("documents", "label", descending=[True, False]).iter_rows())
+    names = [*labels.names, *unseen]
     truth = LabelSet(tuple(names), labels.several).encode(named)
     chosen = np.pad(decide(probabilities, thresholds, several=labels.several), ((0, 0), (0, len(names) - len(labels))))
     true = truth.matrix(len(names))
-    right = (true == chosen).all(1) if labels.several else true[np.arange(len(true)), chosen.argmax(1)]
+    right = (true == chosen).all(1)
     macro = precision_recall_fscore_support(true, chosen, average=None, zero_division=0)
     micro = precision_recall_fscore_support(true, chosen, average="micro", zero_division=0)
     confusion = None
     if not labels.several:
         confusion = confusion_matrix(truth.single, chosen.argmax(1), labels=np.arange(len(names))).tolist()
-    confidence = probabilities.max(1) if not labels.several else np.abs(probabilities - thresholds).max(1)
+    confidence = probabilities.max(1)
+    if labels.several:
+        wrong = (true != chosen)[:, : len(labels)]
+        confidence = (np.abs(probabilities - thresholds) * wrong).max(1)
     return ClassificationScore(
         documents=len(true),
         accuracy=float(right.mean()),
@@ -213,7 +217,7 @@ def score(
             name: LabelScore(float(precision), float(recall), float(f1), int(support))
             for name, precision, recall, f1, support in zip(names, *macro, strict=True)
         },
-        unseen_labels=dict(unseen.iter_rows()),
+        unseen_labels=unseen,
         confusion=confusion,
         mistakes=_mistakes(names, probabilities, confidence, chosen, right, named, texts, mistakes),
     )
@@ -264,8 +268,9 @@ def tune_thresholds(probabilities: np.ndarray, targets: Targets) -> np.ndarray:
         f1 = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])  # of the documents up to each
         ends = np.append(sorted_probabilities[1:] < sorted_probabilities[:-1], True)  # equals stand or fall together
         best = int(np.argmax(np.where(ends, f1, -1)))
-        below = sorted_probabilities[best + 1] if best + 1 < len(order) else 0.0
-        thresholds[label] = (sorted_probabilities[best] + below) / 2
+        above, below = np.float32(sorted_probabilities[best]), np.float32(sorted_probabilities[best + 1] if best + 1 < len(order) else 0)
+        between = (above + below) / np.float32(2)
+        thresholds[label] = between if between > below else above  # there may be no number between them
     return thresholds
 
 

@@ -45,7 +45,9 @@ class LabelSet:
         flat = labels.explode(empty_as_null=False)
         place = {name: number for number, name in enumerate(self.names)}
         distinct = flat.unique(maintain_order=True)
-        codes = flat.replace_strict(distinct, [place.get(name, UNKNOWN) for name in distinct], return_dtype=pl.Int64).to_numpy()
+        codes = np.empty(0, np.int64)
+        if len(flat):
+            codes = flat.replace_strict(distinct, [place.get(name, UNKNOWN) for name in distinct], return_dtype=pl.Int64).to_numpy()
         return Targets(codes, starts_of(labels.list.len().to_numpy()), self.several)
 
 
@@ -115,7 +117,7 @@ class Targets:
 
 
 def hold_out(targets: Targets, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut documents into two parts in which each label has its share: stratified by the first label.
+    """Cut documents into two parts in which each label has its share: stratified by the rarest label of each document.
 
     A label with a single document stays in the first part, and none loses its last document to the second.
 
@@ -129,9 +131,9 @@ def hold_out(targets: Targets, share: float, seed: int) -> tuple[np.ndarray, np.
     """
     random = np.random.default_rng(seed)
     order = random.permutation(len(targets))
-    order = order[np.argsort(targets.single[order], kind="stable")]  # label by label, shuffled within
-    counts = np.bincount(targets.single[order])
-    counts = counts[counts > 0]
+    strata = _rarest(targets)
+    order = order[np.argsort(strata[order], kind="stable")]  # label by label, shuffled within
+    counts = np.unique(strata, return_counts=True)[1]
     place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)  # within its label
     # every label gives the whole part of its share, and the fractions go to the labels where they are largest
     taken = np.floor(share * counts).astype(np.int64)
@@ -140,3 +142,13 @@ def hold_out(targets: Targets, share: float, seed: int) -> tuple[np.ndarray, np.
     taken[np.argsort(-fractions, kind="stable")[: max(0, left)]] += 1
     held = place < np.repeat(np.minimum(taken, counts - 1), counts)
     return np.sort(order[~held]), np.sort(order[held])
+
+
+def _rarest(targets: Targets) -> np.ndarray:
+    """Give the rarest label of each document, int64 (n,); `UNKNOWN` for one without."""
+    documents = np.repeat(np.arange(len(targets)), np.diff(targets.starts))
+    frequency = np.bincount(targets.codes)[targets.codes]
+    ranked = np.lexsort((targets.codes, frequency, documents))
+    rarest = np.full(len(targets), UNKNOWN)
+    rarest[documents[ranked][::-1]] = targets.codes[ranked][::-1]  # of several assignments to one place the last one stays
+    return rarest

@@ -36,7 +36,7 @@ class ConvolutionBank(nn.Module):
         Returns:
             (B, F), at least 0: zeros for a document without words.
         """
-        rows = (rows * keep.unsqueeze(-1)).transpose(1, 2)  # (B, E, T)
+        rows = rows.masked_fill(~keep.unsqueeze(-1), 0).transpose(1, 2)  # (B, E, T)
         lengths = keep.sum(1, keepdim=True)
         return torch.cat([_largest(convolution(rows).relu(), lengths, rows.shape[2]) for convolution in self.convolutions], 1)
 

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 def mean_pool(rows: Tensor, keep: Tensor) -> Tensor:
     """Average the real steps."""
-    total = torch.einsum("btf,bt->bf", rows, keep.to(rows.dtype))
-    return total / keep.sum(1, keepdim=True).clamp(min=1)
+    return rows.masked_fill(~keep.unsqueeze(-1), 0).sum(1) / keep.sum(1, keepdim=True).clamp(min=1)
 
 
 def max_pool(rows: Tensor, keep: Tensor) -> Tensor:
@@ -48,4 +47,5 @@ class AttentionPool(nn.Module):
 
     def forward(self, rows: Tensor, keep: Tensor) -> Tensor:
         """Average the real steps by their weights."""
+        rows = rows.masked_fill(~keep.unsqueeze(-1), 0)
         return torch.einsum("btf,bt->bf", rows, self.weights(rows, keep))

@@ -40,7 +40,7 @@ def plot_confusion(score: ClassificationScore, out: str | os.PathLike[str], *, t
     if len(shown) < len(names):
         title = f"{title}  (the {_MOST} most frequent of {len(names)} labels)".strip()
     matrix, names = matrix[np.ix_(shown, shown)], printable([names[place] for place in shown], _LONGEST)
-    side = max(3.2, min(12.0, 1.8 + 0.42 * len(names)))
+    side = min(12.0, max(3.2, 1.8 + 0.42 * len(names)) + 0.06 * max(0, max(map(len, names)) - 8))
     figure = Figure(figsize=(side + 1.0, side), dpi=_DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -60,7 +60,7 @@ def plot_confusion(score: ClassificationScore, out: str | os.PathLike[str], *, t
 
 def _name_axes(axes: Any, names: list[str], title: str) -> None:
     """Write labels and title as they are: a dollar sign starts no formula, and what no font has becomes a square."""
-    line = printable([title], 90)[0]
+    line = printable([title], max(40, 9 * len(names)))[0]
     families, missing = choose_fonts([line, *names, PLACEHOLDER])
     squares = str.maketrans(dict.fromkeys(missing, PLACEHOLDER))
     told: dict[str, Any] = {"fontfamily": families, "color": TEXT_COLOUR, "parse_math": False}

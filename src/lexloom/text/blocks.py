@@ -61,14 +61,14 @@ def block_of(texts: pl.Series, *, finished: bool = True) -> Block:
         return Block(texts, ends)
     parts, flags, done = [], [], 0
     for row in long.tolist():
-        pieces = cut_pieces(texts[row].encode())
+        pieces = cut_pieces(texts[row].encode(), PIECE_BYTES)
         parts += [texts[done:row], pl.Series(pieces, dtype=pl.Binary).cast(pl.String)]
         flags += [ends[done:row], np.zeros(len(pieces) - 1, bool), ends[row : row + 1]]
         done = row + 1
     return Block(pl.concat([*parts, texts[done:]]), np.concatenate([*flags, ends[done:]]))
 
 
-def cut_pieces(text: bytes, limit: int = PIECE_BYTES) -> list[bytes]:
+def cut_pieces(text: bytes, limit: int) -> list[bytes]:
     """Cut UTF-8 text into consecutive pieces of at most `limit` bytes, each cut chosen by `find_cut`."""
     pieces, start = [], 0
     while len(text) - start > limit:

@@ -180,8 +180,9 @@ def encode_types(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabular
 
 def encode_text(text: str, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> tuple[list[str], np.ndarray]:
     """Encode one document, and say what its n tokens are, also those without an id: strings, and uint32 (n,)."""
-    ids, _ = fixed_encoder(tokenizer, vocabulary).encode(block_of(pl.Series([text], dtype=pl.String)))
-    tokens = vocabulary.decode(ids) if tokenizer.closed else tokenizer.split(pl.Series([text], dtype=pl.String))[0].to_list()
+    block = block_of(pl.Series([text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")], dtype=pl.String))
+    ids, _ = fixed_encoder(tokenizer, vocabulary).encode(block)
+    tokens = vocabulary.decode(ids) if tokenizer.closed else tokenizer.split(block.texts).explode(empty_as_null=False).to_list()
     return tokens, ids
 
 

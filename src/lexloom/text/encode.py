@@ -81,7 +81,7 @@ class ModelEncoder:
         self.tokens = sorted(vocabulary, key=vocabulary.__getitem__)
         model_ids = np.array(sorted(vocabulary.values()), np.int64)
         self._tokenizer = tokenizer
-        self._places = np.zeros(int(model_ids[-1]) + 1, np.uint32)  # ids may have gaps
+        self._places = np.zeros(int(model_ids.max(initial=-1)) + 1, np.uint32)  # ids may have gaps
         self._places[model_ids] = np.arange(len(model_ids))
         self._counts = np.zeros(len(model_ids), np.int64)
 

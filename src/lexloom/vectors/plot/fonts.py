@@ -26,7 +26,7 @@ def choose_fonts(texts: Iterable[str]) -> tuple[list[str], set[str]]:
     files = {
         font.name: font.fname
         for font in font_manager.fontManager.ttflist
-        if font.style == "normal" and "Emoji" not in font.name and "LastResort" not in font.name
+        if font.style == "normal" and "Emoji" not in font.name and "LastResort" not in font.name.replace(" ", "")
     }
     order = sorted(files.keys() - {DEFAULT_FONT}, key=_preference)[:_MOST_FONTS]
     return cover(set("".join(texts)), {name: files[name] for name in [DEFAULT_FONT, *order]})
