@@ -1,10 +1,10 @@
 """`lexloom classifier ...`: train text classifiers, let them predict, judge them, ask them why."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -16,6 +16,7 @@ from lexloom.models.classifier_config import (
     ClassifierRecurrentConfig,
     ClassifierVocabularyConfig,
     DocumentConfig,
+    Encoder,
     LinearConfig,
 )
 from lexloom.text.tokenizers import TokenizerConfig
@@ -79,13 +80,14 @@ def train(
     from lexloom.cli.show_classifier import TOLD, show_finished
     from lexloom.cli.show_model import model_progress
     from lexloom.text.labels import open_labelled
+    from lexloom.training.compare import trainer_of
     from lexloom.training.reporter import is_first_process
 
     del config  # read by the command line itself, before this
     how = {"text_field": text_field, "label_field": label_field, "separator": separator}
     corpus = open_labelled(inputs, **how)
     with model_progress(TOLD, corpus, training) as reporter:
-        _trainer(model)(
+        trainer_of(model)(
             corpus,
             ClassifierOptions(model, embedding, recurrent, linear),
             training,
@@ -101,17 +103,6 @@ def train(
         )
     if is_first_process():
         show_finished(Path(out))
-
-
-def _trainer(model: ClassifierConfig) -> Callable[..., Any]:
-    """Choose what trains: torch is not even loaded for the linear encoder."""
-    if model.encoder == "linear":
-        from lexloom.training.linear_classifier import train_linear_classifier
-
-        return train_linear_classifier
-    from lexloom.training.classifier import train_classifier
-
-    return train_classifier
 
 
 @contextmanager
@@ -245,6 +236,72 @@ def explain(
         show_json(explanation.as_dict())
     else:
         show_explanation(explanation)
+
+
+@app.command
+def compare(
+    inputs: Annotated[list[str], Positional],
+    /,
+    *,
+    out: str,
+    valid: str | None = None,
+    test: str | None = None,
+    encoders: tuple[Encoder, ...] = ("average", "cnn", "rnn"),
+    seeds: int = 5,
+    model: Annotated[ClassifierConfig, Flat] = ClassifierConfig(),  # noqa: B008 (frozen)
+    embedding: Annotated[ClassifierEmbeddingConfig, Flat] = ClassifierEmbeddingConfig(),  # noqa: B008
+    recurrent: Annotated[ClassifierRecurrentConfig, Flat] = ClassifierRecurrentConfig(),  # noqa: B008
+    linear: Annotated[LinearConfig, Flat] = LinearConfig(),  # noqa: B008
+    batches: Annotated[DocumentConfig, Flat] = DocumentConfig(),  # noqa: B008
+    training: Annotated[ClassifierTrainingConfig, Flat] = ClassifierTrainingConfig(),  # noqa: B008
+    splitting: Annotated[TokenizerConfig, Flat] = TokenizerConfig(),  # noqa: B008
+    counting: Annotated[ClassifierVocabularyConfig, Flat] = ClassifierVocabularyConfig(),  # noqa: B008
+    text_field: str | None = None,
+    label_field: str | None = None,
+    separator: str | None = None,
+    resume: Annotated[bool, Flag] = False,
+    overwrite: Annotated[bool, Flag] = False,
+    config: str | None = None,
+) -> None:
+    """See what vectors are worth: each encoder with random rows, with the vectors frozen, and with the vectors fine-tuned.
+
+    Args:
+        inputs: As for `classifier train`.
+        out: The folder to write: comparison.json and comparison.png.
+        valid: As for `classifier train`.
+        test: A file to judge on; without it the accuracy is that of the best epoch on the validation documents.
+        encoders: Which ones; linear cannot hold vectors fixed, and has two arms.
+        seeds: With how many seeds each is trained, from --seed on.
+        text_field: The field that is the text, in CSV, TSV, JSONL and Parquet.
+        label_field: The field that is the label.
+        separator: What stands between several labels of one document.
+        resume: Go on with the trainings that OUT lacks.
+        overwrite: Replace the comparison in OUT.
+        config: A TOML file with any of these options.
+    """
+    from lexloom.cli.show_classifier import show_arms, show_run
+    from lexloom.text.labels import open_labelled
+    from lexloom.training.compare import compare_embeddings
+
+    del config  # read by the command line itself, before this
+    how = {"text_field": text_field, "label_field": label_field, "separator": separator}
+    found = compare_embeddings(
+        open_labelled(inputs, **how),
+        ClassifierOptions(model, embedding, recurrent, linear),
+        training,
+        batches,
+        encoders=encoders,
+        seeds=seeds,
+        tokenizer=splitting,
+        vocabulary=counting,
+        valid=None if valid is None else open_labelled(valid, **how),
+        test=None if test is None else open_labelled(test, **how),
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        told=show_run,
+    )
+    show_arms(found, Path(out))
 
 
 @app.command

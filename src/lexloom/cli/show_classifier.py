@@ -1,6 +1,7 @@
 """What the command line shows of classifiers: their training, their answers, how good these are, and why."""
 
 import json as jsonlib
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from lexloom.cli.show import left_out, show_table, stdout
 from lexloom.cli.show_model import Told, describe_coverage, say, show_movement
 from lexloom.models.classification import ClassificationScore, Explanation, Predictor, decide
 from lexloom.models.folder import describe_model
+from lexloom.report.comparison import plot_arms
 from lexloom.text.readers import Corpus
+from lexloom.training.compare import EmbeddingComparison, Run
 from lexloom.training.reporter import Working
 
 _MOST_LABELS = 12  # that are listed in a line
@@ -121,6 +124,30 @@ def show_score(score: ClassificationScore) -> None:
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 90 else line[:87] + "..."
+
+
+def show_run(run: Run) -> None:
+    """Print a line for one training of a comparison."""
+    say(f"{run.encoder}, {run.arm}, seed {run.seed}: accuracy {run.accuracy:.4f}  {run.seconds:.1f} s")
+
+
+def show_arms(found: EmbeddingComparison, folder: Path) -> None:
+    """Print what a comparison says, and draw it."""
+    rows = []
+    for encoder, arm in found.arms:
+        values = list(found.accuracies(encoder, arm).values())
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        rows.append((encoder, arm, statistics.mean(values), spread, min(values), max(values), len(values)))
+    show_table(None, ("encoder", "rows", "accuracy", "spread", "lowest", "highest", "seeds"), rows)
+    for one in found.differences:
+        verdict = "larger than" if one.larger else "not larger than"
+        say(f"{one.encoder}: {one.better} minus {one.worse} is {one.mean:+.4f}, {verdict} its spread, {one.spread:.4f}")
+    groups: dict[str, dict[str, list[float]]] = {
+        encoder: {arm: list(found.accuracies(encoder, arm).values()) for name, arm in found.arms if name == encoder}
+        for encoder, _ in found.arms
+    }
+    plot_arms(groups, folder / "comparison.png", title=folder.resolve().name)
+    say(f"wrote {folder / 'comparison.json'} and {folder / 'comparison.png'}")
 
 
 def show_explanation(explanation: Explanation) -> None:

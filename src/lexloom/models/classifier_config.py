@@ -9,6 +9,7 @@ from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.options import check_choices, check_share, check_whole
 from lexloom.text.vocabulary import VocabularyConfig
 
+Encoder = Literal["average", "cnn", "rnn", "linear"]
 Pooling = Literal["mean", "weighted", "max", "last", "attention"]
 _POOLINGS: dict[str, tuple[Pooling, ...]] = {
     "average": ("mean", "weighted", "max"),
@@ -23,7 +24,7 @@ _POOLINGS: dict[str, tuple[Pooling, ...]] = {
 class ClassifierConfig:
     """How a document becomes a decision."""
 
-    encoder: Literal["average", "cnn", "rnn", "linear"] = "average"
+    encoder: Encoder = "average"
     """average: of the words' vectors; cnn: filters over a few words each (Kim 2014); rnn: recurrent layers; linear: of the vectors of words
     and of hashed n-grams (fastText), trained by a kernel of its own on the CPU."""
     pooling: Pooling | None = None

@@ -196,3 +196,27 @@ def _labels_of(value: Any, separator: str | None) -> list[str]:
         several = [_labels_of(part, None) for part in value]
         return [label for labels in several for label in labels] if all(several) else []
     return []
+
+
+# ---- Python collections ------------------------------------------------------------------------------------------------------------
+
+
+def labelled_texts(texts: Sequence[str], labels: Sequence[Sequence[str]], *, name: str = "the documents") -> LabelledCorpus:
+    """Make a corpus of Python strings and the labels of each.
+
+    Args:
+        texts: n documents.
+        labels: the labels of each of the n.
+        name: for messages.
+
+    Raises:
+        InputError: there are not as many labels as texts.
+    """
+    if len(texts) != len(labels):
+        raise InputError(f"{name}: {len(texts)} texts and labels for {len(labels)}: expected as many")
+
+    def read(report: CorpusReport, gathered: Gathered) -> Iterator[Block]:
+        gathered.append(pl.Series([list(row) for row in labels], dtype=_LABELS))
+        return gather(without_surrogates(text, name, report) for text in texts)
+
+    return LabelledCorpus(name, read)

@@ -68,6 +68,10 @@ class TextTokenizer:
         """A checksum of all that decides how text is split."""
         return checksum(json.dumps([self.json, self.segmenter and asdict(self.segmenter)]).encode())
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made when it is first used, which cannot all be pickled."""
+        return {"json": self.json, "segmenter": self.segmenter}
+
     @cached_property
     def library(self) -> "Tokenizer":
         """The same tokenizer, loaded by the `tokenizers` library."""

@@ -1,0 +1,194 @@
+"""`TextClassifier`: the classifiers of lexloom as an estimator of scikit-learn."""
+
+from typing import Any, Literal, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from lexloom.estimators.texts import checked_texts, seed_of
+from lexloom.models.classification import decide
+from lexloom.models.classifier_config import (
+    ClassifierConfig,
+    ClassifierEmbeddingConfig,
+    ClassifierOptions,
+    ClassifierRecurrentConfig,
+    ClassifierVocabularyConfig,
+    DocumentConfig,
+    Encoder,
+    LinearConfig,
+    Pooling,
+)
+from lexloom.text.labels import labelled_texts
+from lexloom.text.readers import iterable_corpus
+from lexloom.text.tokenizers import TokenizerConfig
+from lexloom.training.config import ClassifierTrainingConfig
+
+
+class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A text classifier: X is a collection of strings, y their labels, or a matrix of zeros and ones where there may be several.
+
+    The parameters are the options of `lexloom classifier train`, under the same names where scikit-learn has no name of its own:
+    `class_weight` (None or "balanced"), `validation_fraction` (held out to choose the best epoch; with 0 the last one is kept),
+    `random_state` and `n_jobs` (threads).
+
+    Attributes:
+        classes_: the labels, sorted; with several labels the numbers of the columns of y.
+        model_: what was trained.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder = ClassifierConfig.encoder,
+        *,
+        pooling: Pooling | None = None,
+        widths: tuple[int, ...] = ClassifierConfig.widths,
+        filters: int = ClassifierConfig.filters,
+        bidirectional: bool = ClassifierConfig.bidirectional,
+        dropout: float = ClassifierConfig.dropout,
+        input_dropout: float = ClassifierConfig.input_dropout,
+        label_smoothing: float = ClassifierConfig.label_smoothing,
+        max_tokens: int | None = None,
+        class_weight: Literal["balanced"] | None = None,
+        cell: Literal["rnn", "gru", "lstm"] = ClassifierRecurrentConfig.cell,
+        hidden_size: int = ClassifierRecurrentConfig.hidden_size,
+        num_layers: int = ClassifierRecurrentConfig.num_layers,
+        embedding_dim: int | None = None,
+        vectors: str | None = None,
+        freeze: bool = False,
+        word_dropout: float = ClassifierEmbeddingConfig.word_dropout,
+        word_ngrams: int = LinearConfig.word_ngrams,
+        min_char_ngram: int = LinearConfig.min_char_ngram,
+        max_char_ngram: int = LinearConfig.max_char_ngram,
+        buckets: int = LinearConfig.buckets,
+        tokenizer: str = TokenizerConfig.tokenizer,
+        lowercase: bool = TokenizerConfig.lowercase,
+        min_count: int = ClassifierVocabularyConfig.min_count,
+        epochs: int = ClassifierTrainingConfig.epochs,
+        learning_rate: float | None = None,
+        batch_size: int = DocumentConfig.batch_size,
+        validation_fraction: float = DocumentConfig.held_out,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.encoder = encoder
+        self.pooling = pooling
+        self.widths = widths
+        self.filters = filters
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.label_smoothing = label_smoothing
+        self.max_tokens = max_tokens
+        self.class_weight = class_weight
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.embedding_dim = embedding_dim
+        self.vectors = vectors
+        self.freeze = freeze
+        self.word_dropout = word_dropout
+        self.word_ngrams = word_ngrams
+        self.min_char_ngram = min_char_ngram
+        self.max_char_ngram = max_char_ngram
+        self.buckets = buckets
+        self.tokenizer = tokenizer
+        self.lowercase = lowercase
+        self.min_count = min_count
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train.
+
+        Args:
+            X: n strings.
+            y: n labels, or zeros and ones (n, C).
+
+        Raises:
+            ValueError: X or y is not that, or they are not of one length.
+            ConfigError: a parameter is out of range.
+            InputError: there is a single label.
+        """
+        texts = checked_texts(X)
+        if y is None:
+            raise ValueError("y is None: this classifier requires y to be passed, a label for each document")
+        check_classification_targets(y)
+        values = np.asarray(y)
+        if len(values) != len(texts):
+            raise ValueError(f"X has {len(texts)} documents and y {len(values)} labels: expected as many")
+        several = type_of_target(y) == "multilabel-indicator"
+        if several:
+            classes, rows = np.arange(values.shape[1]), [np.flatnonzero(row).tolist() for row in values]
+        else:
+            classes, codes = np.unique(values.ravel(), return_inverse=True)
+            rows = [[code] for code in codes.tolist()]
+        named = [[f"{code:09d}" for code in row] for row in rows]  # so that the order of names is that of the classes
+        options, rest = self._options(several)
+        if self.encoder == "linear":
+            from lexloom.training.linear_classifier import train_linear_classifier as train
+        else:
+            from lexloom.training.classifier import train_classifier as train  # type: ignore[assignment]
+        self.model_ = train(labelled_texts(texts, named), options, **rest)
+        self.classes_ = classes
+        self._known = np.array([int(name) for name in self.model_.labels.names])  # a column of y may be empty
+        return self
+
+    def _options(self, several: bool) -> tuple[ClassifierOptions, dict[str, Any]]:
+        model = ClassifierConfig(
+            encoder=self.encoder,
+            pooling=self.pooling,
+            widths=tuple(self.widths),
+            filters=self.filters,
+            bidirectional=self.bidirectional,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            multi_label=several,
+            class_weights="none" if self.class_weight is None else self.class_weight,
+            label_smoothing=self.label_smoothing,
+            max_tokens=self.max_tokens,
+        )
+        embedding = ClassifierEmbeddingConfig(
+            embedding_dim=self.embedding_dim, vectors=self.vectors, freeze=self.freeze, word_dropout=self.word_dropout
+        )
+        recurrent = ClassifierRecurrentConfig(cell=self.cell, hidden_size=self.hidden_size, num_layers=self.num_layers)
+        linear = LinearConfig(self.word_ngrams, self.min_char_ngram, self.max_char_ngram, self.buckets)
+        seed = seed_of(self.random_state)
+        training = ClassifierTrainingConfig(epochs=self.epochs, learning_rate=self.learning_rate, seed=seed, threads=self.n_jobs)
+        rest = {
+            "training": training,
+            "batches": DocumentConfig(batch_size=self.batch_size, held_out=self.validation_fraction),
+            "tokenizer": TokenizerConfig(tokenizer=self.tokenizer, lowercase=self.lowercase),
+            "vocabulary": ClassifierVocabularyConfig(min_count=self.min_count),
+        }
+        return ClassifierOptions(model, embedding, recurrent, linear), rest
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Give the probability of each class, float32 (n, C); of several labels each for itself, so that they do not sum to 1."""
+        check_is_fitted(self)
+        found = np.concatenate(list(self.model_.predict_corpus(iterable_corpus(checked_texts(X)))))
+        whole = np.zeros((len(found), len(self.classes_)), np.float32)
+        whole[:, self._known] = found
+        return whole
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Give the labels, (n,), or zeros and ones (n, C)."""
+        probabilities = self.predict_proba(X)
+        if not self.model_.labels.several:
+            labels: np.ndarray = self.classes_[probabilities.argmax(1)]
+            return labels
+        chosen = np.zeros(probabilities.shape, np.int64)
+        chosen[:, self._known] = decide(probabilities[:, self._known], self.model_.thresholds, several=True)
+        return chosen
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string, tags.input_tags.two_d_array, tags.input_tags.one_d_array = True, False, True
+        tags.classifier_tags.multi_label = True
+        tags.non_deterministic = True  # where several threads train
+        return tags
