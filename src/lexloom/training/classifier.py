@@ -2,16 +2,19 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from lexloom.errors import ConfigError, InputError
+from lexloom.models.base import load_model
 from lexloom.models.classification import evaluate_classifier, tune_thresholds
 from lexloom.models.classifier import SPECIALS, Classifier
 from lexloom.models.classifier_config import ClassifierOptions, ClassifierVocabularyConfig, DocumentConfig
 from lexloom.options import describe
-from lexloom.run_folder import mark, refuse_other_text
+from lexloom.run_folder import RESULT, mark, refuse_other_text
 from lexloom.text.documents import LengthBuckets
 from lexloom.text.labels import LabelledCorpus
 from lexloom.text.tokenizers import TokenizerConfig
@@ -20,8 +23,19 @@ from lexloom.training.config import ClassifierTrainingConfig
 from lexloom.training.data import DocumentBatches, Share
 from lexloom.training.fit import fit
 from lexloom.training.labelled import Labelled, LabelledData, corpus_facts, read_labelled
-from lexloom.training.reporter import Reporter
-from lexloom.training.run import best_model, keep_result, movement_facts, open_result, open_run, training_facts
+from lexloom.training.processor import processor, threads_of
+from lexloom.training.reporter import Reporter, is_first_process
+from lexloom.training.run import (
+    await_first_process,
+    best_model,
+    check_together,
+    following,
+    keep_result,
+    movement_facts,
+    open_result,
+    open_run,
+    training_facts,
+)
 
 
 def train_classifier(
@@ -74,28 +88,22 @@ def train_classifier(
         valid,
     )
     reporter, keep = reporter or Reporter(), out is not None
+    if not is_first_process():
+        return _join(plan, corpus, Path(out or ""), resume=resume)
+    if out is None and plan.training.devices * plan.training.num_nodes > 1:
+        raise ConfigError("several processes need a folder that all of them see; give --out")
     described, texts = plan.describe(), (corpus, valid, test)
     with open_run(out, described, plan.training, plan.options.embedding, texts, resume=resume, overwrite=overwrite) as (folder, finished):
         if finished:
             return open_result(folder, Classifier)
-        data = read_labelled(
-            corpus,
-            valid,
-            plan.tokenizer,
-            plan.vocabulary,
-            plan.batches,
-            specials=SPECIALS,
-            several=plan.options.model.multi_label,
-            seed=plan.training.seed,
-            reporter=reporter,
-        )
+        data = _read(plan, corpus, reporter)
         refuse_other_text(folder, data.checksums)
         trained = _make_model(plan, data)
+        shares, best_by = _shares(plan, data), plan.training.best_by
         start = None if trained.coverage is None else trained.embedding_matrix().detach().clone()
         mark(folder, described, data.checksums)
         reporter.prepared(data.facts)
-        best_by = plan.training.best_by
-        conductor = fit(trained, plan.training, *_shares(plan, data), folder, keep=keep, reporter=reporter, best_by=best_by)
+        conductor = fit(trained, plan.training, *shares, folder, keep=keep, reporter=reporter, best_by=best_by)
         model = best_model(trained, conductor)
         if model.labels.several and plan.options.model.threshold is None and data.valid is not None:
             model.thresholds = tune_thresholds(model.predictor()(data.valid.documents), data.valid.targets)
@@ -118,10 +126,21 @@ class _Plan:
     vocabulary: VocabularyConfig
     valid: LabelledCorpus | None
 
+    def __post_init__(self) -> None:
+        validated = self.valid is not None or self.batches.held_out > 0
+        remedy = "validation documents; give --valid FILE, or a --held-out share above 0"
+        check_together(self.training, self.options.embedding, validated=validated, remedy=remedy)
+
     def describe(self) -> dict[str, dict[str, Any]]:
         """The options in JSON values, by part."""
         parts = {name: getattr(self, name) for name in ("training", "batches", "tokenizer", "vocabulary")}
         return {**describe(**vars(self.options), **parts), "text": {"valid": self.valid and self.valid.name}}
+
+
+def _read(plan: _Plan, corpus: LabelledCorpus, reporter: Reporter) -> LabelledData:
+    several, seed = plan.options.model.multi_label, plan.training.seed
+    how = (plan.tokenizer, plan.vocabulary, plan.batches)
+    return read_labelled(corpus, plan.valid, *how, specials=SPECIALS, several=several, seed=seed, reporter=reporter)
 
 
 def _make_model(plan: _Plan, data: LabelledData) -> Classifier:
@@ -135,13 +154,30 @@ def _make_model(plan: _Plan, data: LabelledData) -> Classifier:
 
 
 def _shares(plan: _Plan, data: LabelledData) -> tuple[Share, Share | None]:
-    longest = plan.options.model.max_tokens
+    """How processes share the batches, each with whole ones of its own."""
+    longest, processes = plan.options.model.max_tokens, plan.training.devices * plan.training.num_nodes
 
     def share_of(part: Labelled, *, shuffled: bool) -> Share:
         lengths = part.documents.lengths if longest is None else np.minimum(part.documents.lengths, longest)
         buckets = LengthBuckets(lengths, plan.batches.batch_size, plan.batches.batch_tokens, plan.training.seed)
+        if shuffled and len(buckets.epoch(0)) < processes:
+            found = f"{len(part.documents)} documents make {len(buckets.epoch(0))} batches"
+            raise InputError(f"{found}: too few for {processes} processes; give a lower --batch-size")
         return lambda process, processes: DocumentBatches(
             part.documents, part.targets, len(data.labels), buckets, longest=longest, shuffled=shuffled, share=(process, processes)
         )
 
     return share_of(data.train, shuffled=True), None if data.valid is None else share_of(data.valid, shuffled=False)
+
+
+def _join(plan: _Plan, corpus: LabelledCorpus, folder: Path, *, resume: bool) -> Classifier:
+    """Train along in silence, once the first process is ready."""
+    if resume and (folder / RESULT).exists():
+        return load_model(folder, Classifier)
+    with processor(threads_of(plan.training)):
+        data = _read(plan, corpus, Reporter())
+        await_first_process(folder, plan.describe(), lambda: data.checksums)
+        trained = _make_model(plan, data)
+        with following():
+            fit(trained, plan.training, *_shares(plan, data), folder, keep=True, reporter=Reporter(), best_by=plan.training.best_by)
+        return trained

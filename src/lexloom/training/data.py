@@ -131,7 +131,9 @@ class DocumentBatches:
 
     def _numbers(self, epoch: int) -> list[np.ndarray]:
         first, step = self._share
-        return self._buckets.epoch(epoch if self._shuffled else 0)[first::step]
+        batches = self._buckets.epoch(epoch if self._shuffled else 0)
+        whole = len(batches) // step * step if self._shuffled else len(batches)  # in training all processes take as many steps
+        return batches[first:whole:step]
 
     def epoch(self, number: int) -> Iterator[DocumentBatch]:
         """Go through the batches of an epoch, counted from 0."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from lexloom.errors import ConfigError, DivergedRun, InputError, InterruptedRun
+from lexloom.errors import ConfigError, InputError
 from lexloom.files import read_json
 from lexloom.models.base import load_model
 from lexloom.models.language_model import LanguageModel
@@ -39,6 +39,8 @@ from lexloom.training.reporter import Reporter, is_first_process
 from lexloom.training.run import (
     await_first_process,
     best_model,
+    check_together,
+    following,
     keep_result,
     movement_facts,
     open_result,
@@ -147,15 +149,8 @@ class _Plan:
         object.__setattr__(self, "tokenizer", tokenizer_for(self.options.model.level, self.tokenizer))
         processes = self.training.devices * self.training.num_nodes
         rows_of(0, processes, self.windows.batch_size)  # which refuses what cannot be shared out
-        if processes > 1 and self.options.embedding.sparse:
-            raise ConfigError("sparse gradients do not go from process to process; leave out --sparse, or train in one process")
-        if self.training.optimizer == "asgd" and self.options.embedding.unfreeze_epoch is not None:
-            raise ConfigError("asgd averages all rows from one epoch on, and unfreeze_epoch would let some in later; leave out one of them")
-        if self.valid == "none":
-            needs = {"patience": self.training.patience is not None, "schedule plateau": self.training.schedule == "plateau"}
-            for name, needed in needs.items():
-                if needed:
-                    raise ConfigError(f"{name} needs a validation text; give --valid FILE, or leave --valid out to hold out the last tenth")
+        remedy = "a validation text; give --valid FILE, or leave --valid out to hold out the last tenth"
+        check_together(self.training, self.options.embedding, validated=self.valid != "none", remedy=remedy)
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """The options in JSON values, by part."""
@@ -287,10 +282,8 @@ def _join(plan: _Plan, source: Corpus, folder: Path, store: str | os.PathLike[st
         path = folder / STORE if store is None else Path(store)
         await_first_process(folder, plan.describe(), lambda: _checksums(path, source))
         job = _prepare(plan, (TokenStore.open(path), True))
-        try:
+        with following():
             _fit(job, plan, folder, Reporter(), keep=True)
-        except (DivergedRun, InterruptedRun) as error:  # the first process tells of it
-            raise SystemExit(130 if isinstance(error, InterruptedRun) else 2) from None
         return job.model
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from lexloom.errors import InputError
+from lexloom.errors import ConfigError, DivergedRun, InputError, InterruptedRun
 from lexloom.files import read_json, remove
 from lexloom.models.base import Model, load_model, save_model
 from lexloom.models.folder import TOKENIZER, VOCABULARY, WEIGHTS
@@ -31,6 +31,28 @@ _FREE = frozenset({"threads", "checkpoint_seconds", "tensorboard", "learning_rat
 Described = Mapping[str, dict[str, Any]]
 """All options of a training in JSON values, by part; `training` and `embedding` among them."""
 M = TypeVar("M", bound=Model)
+
+
+def check_together(training: TrainingConfig, embedding: EmbeddingConfig, *, validated: bool, remedy: str) -> None:
+    """Refuse options that do not go together.
+
+    Args:
+        training: how to train.
+        embedding: what to train.
+        validated: whether there is anything to validate on.
+        remedy: what to give so that there is.
+
+    Raises:
+        ConfigError: there are such.
+    """
+    if training.devices * training.num_nodes > 1 and embedding.sparse:
+        raise ConfigError("sparse gradients do not go from process to process; leave out --sparse, or train in one process")
+    if training.optimizer == "asgd" and embedding.unfreeze_epoch is not None:
+        raise ConfigError("asgd averages all rows from one epoch on, and unfreeze_epoch would let some in later; leave out one of them")
+    needs = {"patience": training.patience is not None, "schedule plateau": training.schedule == "plateau"}
+    for name, needed in needs.items():
+        if needed and not validated:
+            raise ConfigError(f"{name} needs {remedy}")
 
 
 @contextmanager
@@ -95,6 +117,15 @@ def await_first_process(folder: Path, described: Described, encoded: Callable[[]
                 return
         time.sleep(0.2)
     raise InputError(f"{folder}: the first process has not encoded the text in {minutes:.0f} minutes; do all processes see this folder?")
+
+
+@contextmanager
+def following() -> Iterator[None]:
+    """Train along in silence, in a process that is not the first: what stops the training is told by that one."""
+    try:
+        yield
+    except (DivergedRun, InterruptedRun) as error:
+        raise SystemExit(130 if isinstance(error, InterruptedRun) else 2) from None
 
 
 def best_model(trained: M, conductor: Conductor) -> M:
