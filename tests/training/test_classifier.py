@@ -26,7 +26,7 @@ from lexloom.training.reporter import Reporter
 from lexloom.vectors.formats import write_folder
 from lexloom.vectors.table import Vectors
 
-GOOD, BAD, REST = "good fine lovely".split(), "bad awful dull".split(), "the film was a plot and actor".split()
+GOOD, BAD, REST = ["good", "fine", "lovely"], ["bad", "awful", "dull"], ["the", "film", "was", "a", "plot", "and", "actor"]
 TRAINING = ClassifierTrainingConfig(epochs=3, threads=1, accelerator="cpu", learning_rate=0.05)
 BATCHES = DocumentConfig(batch_size=8)
 WHITESPACE = TokenizerConfig(tokenizer="whitespace")
@@ -468,6 +468,8 @@ def test_rare_words_become_unk_where_asked(files):
     ("rest", "error", "message"),
     [
         ({"resume": True, "overwrite": True}, ConfigError, "resume and overwrite are both set"),
+        ({"patience": 2, "batches": DocumentConfig(held_out=0.0)}, ConfigError, "patience needs validation documents; give --valid FILE"),
+        ({"schedule": "plateau", "batches": DocumentConfig(held_out=0.0)}, ConfigError, "plateau needs validation documents"),
         ({"chosen": options(embedding={"sparse": True})}, ConfigError, "sparse gradients of the embedding go with --optimizer sgd"),
         ({"optimizer": "sgd", "learning_rate": 1e9, "clip": 0.0}, DivergedRun, "the training diverged; give a lower --learning-rate"),
     ],
@@ -628,7 +630,7 @@ def test_a_resume_with_other_options_is_refused(reviewed, unfinished, rest, mess
 
 
 def test_a_resume_with_other_validation_documents_is_refused(reviewed, files, unfinished):
-    with pytest.raises(ConfigError, match="valid was None, now '.*valid.txt'"):
+    with pytest.raises(ConfigError, match=r"valid was None, now '.*valid\.txt'"):
         train(reviewed, keep=unfinished, resume=True, valid=files(reviews(4), "valid.txt"))
 
 

@@ -132,6 +132,8 @@ class Classifier(Model):
         if isinstance(self.encoder, Average) and isinstance(self.embedding, Embedding):
             with torch.no_grad():
                 judge = self.encoder.over_vocabulary(self.embedding.matrix, self.output)
+        if isinstance(self.encoder, ConvolutionBank) and self.output.weight.device.type == "cpu":
+            judge = self._judge_responses
 
         def predict(documents: Documents) -> np.ndarray:
             with torch.no_grad():
@@ -162,6 +164,24 @@ class Classifier(Model):
         (gradient,) = torch.autograd.grad(odds, rows)
         scores = (gradient * rows).sum(2)[0].tolist()
         return Explanation(self.labels.names[number], float(self.likelihoods(logits.detach())[0, number]), tokens[: len(scores)], scores)
+
+    def _judge_responses(self, documents: Documents) -> Tensor:
+        """Give the logits of documents by filters that are looked up; see `fused_convolution`."""
+        from lexloom.nn.fused_convolution import largest_responses
+
+        bank: ConvolutionBank = self.encoder
+        weight, bias = bank.taps()
+
+        def contribute(ids: np.ndarray) -> np.ndarray:
+            rows = self.embedding(torch.from_numpy(ids.astype(np.int64)))
+            products: np.ndarray = (rows @ weight).view(len(ids), -1, bank.filters).numpy()
+            return products
+
+        found = largest_responses(
+            documents.ids, documents.starts, contribute, bias.numpy(), bank.widths, bank.filters, torch.get_num_threads()
+        )
+        logits: Tensor = self.output(torch.from_numpy(found))
+        return logits
 
     def _judge_rows(self, documents: Documents) -> Tensor:
         """Give the logits of documents, those of like length together."""

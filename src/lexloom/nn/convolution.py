@@ -1,6 +1,7 @@
 """Convolutions over time, and the maximum of each filter (Kim 2014)."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,14 @@ class ConvolutionBank(nn.Module):
     def __init__(self, input_size: int, widths: Sequence[int], filters: int) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList(nn.Conv1d(input_size, filters, width, padding=width - 1) for width in widths)
+        self.widths, self.filters = tuple(widths), filters
         self.output_size = filters * len(widths)
+
+    def taps(self) -> tuple[Tensor, Tensor]:
+        """Give the weights place by place, (E, sum of widths * filters), the first width first, and the biases (widths, filters)."""
+        convolutions = [cast(nn.Conv1d, convolution) for convolution in self.convolutions]
+        parts = [convolution.weight.permute(1, 2, 0).flatten(1) for convolution in convolutions]  # (E, width * filters)
+        return torch.cat(parts, 1), torch.stack([cast(Tensor, convolution.bias) for convolution in convolutions])
 
     def forward(self, rows: Tensor, keep: Tensor) -> Tensor:
         """Give the largest responses.

@@ -29,16 +29,15 @@ from lexloom.vectors.kernels.scratch import aligned, compiled
 from lexloom.vectors.kernels.simd import (
     LANES,
     ONE,
-    VECTOR,
     ZERO,
     Codegen,
     add,
     call,
     div,
     exp,
-    float32x16,
     fma,
     load,
+    maximum,
     mul,
     prefetch,
     reduce_all,
@@ -71,16 +70,6 @@ def lane_max(typing: Any, a: Any) -> tuple[Any, Codegen]:
         return call(builder, "llvm.vector.reduce.fmax.v16f32", ir.FloatType(), [arguments[0]])
 
     return types.float32(a), code
-
-
-@intrinsic
-def maximum(typing: Any, a: Any, b: Any) -> tuple[Any, Codegen]:
-    """Lane by lane the larger of a and b."""
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return call(builder, "llvm.maxnum.v16f32", VECTOR, list(arguments))
-
-    return float32x16(a, b), code
 
 
 class Answers(NamedTuple):

@@ -183,6 +183,16 @@ def div(typing: Any, a: Any, b: Any) -> tuple[Any, Codegen]:
 
 
 @intrinsic
+def maximum(typing: Any, a: Any, b: Any) -> tuple[Any, Codegen]:
+    """Lane by lane the larger of a and b."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return call(builder, "llvm.maxnum.v16f32", VECTOR, list(arguments))
+
+    return float32x16(a, b), code
+
+
+@intrinsic
 def fma(typing: Any, a: Any, b: Any, c: Any) -> tuple[Any, Codegen]:
     """Lane by lane a * b + c, rounded once."""
 
