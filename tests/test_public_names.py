@@ -5,7 +5,12 @@ import sys
 
 import pytest
 
-WITHOUT_TORCH = "import sys\nfor name in ('torch', 'lightning'):\n    sys.modules[name] = None\n"
+WITHOUT_TORCH = """
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in ("torch", "lightning") else find(name, *rest)
+"""
 
 
 def run(code: str) -> str:

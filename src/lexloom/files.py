@@ -212,6 +212,9 @@ def write_atomically(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `target`; what is written there replaces `target` in one rename, or vanishes on an error.
 
     Works for a file and for a folder (an existing folder is moved aside first, and removed after the rename).
+
+    Raises:
+        InputError: a file would replace a folder.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -219,6 +222,8 @@ def write_atomically(target: str | os.PathLike[str]) -> Iterator[Path]:
     remove(temporary)
     try:
         yield temporary
+        if target.is_dir() and not temporary.is_dir():
+            raise InputError(f"{target}: is a folder, and a file was to be written there; give another name")
         if target.is_dir():
             old = target.with_name(f".{target.name}.{os.getpid()}.old")
             remove(old)

@@ -500,7 +500,7 @@ def test_labels_that_training_never_saw_are_told_of_and_count_as_errors(run, one
     Path("new.txt").write_text("new\tgood\nnewer\tbad\nnew\tthe\npos\tgood\n")
     outcome = run("classifier", "evaluate", one, "new.txt", "--json")
     score = json.loads(outcome.out)
-    message = "3 documents have labels that training never saw, and count as errors: 'new' (2), 'newer' (1)"
+    message = "labels that training never saw count as errors; with the documents that have them: 'new' (2), 'newer' (1)"
     assert outcome.err == f"lexloom: warning: {message}\n"
     assert (score["accuracy"], score["unseen_labels"]) == (0.25, {"new": 2, "newer": 1})
 

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from lexloom import (
+    ClassifierConfig,
+    DocumentConfig,
     EmbeddingConfig,
     LanguageModelConfig,
     LanguageTokenizerConfig,
     LanguageVocabularyConfig,
+    LinearConfig,
     RecurrentConfig,
     SamplingConfig,
     TokenizerConfig,
@@ -34,6 +37,7 @@ PAGES = {
         SamplingConfig,
     ),
     "docs/embedding.md": (EmbeddingConfig,),
+    "docs/classification.md": (ClassifierConfig, LinearConfig, DocumentConfig),
 }
 TABLES = [pytest.param(page, config, id=config.__name__) for page, configs in PAGES.items() for config in configs]
 

@@ -8,13 +8,13 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from tests.models.tiny import classifier
+from tests.threads import one_thread
 
 from lexloom.errors import ConfigError, LexloomError
 from lexloom.export.check import compare
 from lexloom.export.onnx import export_classifier
 from lexloom.text.vocabulary import Vocabulary
-from tests.models.tiny import classifier
-from tests.threads import one_thread
 
 __all__ = ["one_thread"]
 

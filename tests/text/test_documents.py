@@ -52,7 +52,7 @@ def read(documents, tokenizer="whitespace", **options):
 
 def numbered(documents, trained=None, vocabulary=ALL, *, tokenizer="whitespace"):
     trained = range(len(documents)) if trained is None else trained
-    return number_documents(read(documents, tokenizer), np.array(trained, np.int64), vocabulary, SPECIALS)
+    return number_documents(read(documents, tokenizer), np.array(trained, np.int64), vocabulary, SPECIALS)[:3]
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_corpus_without_documents_encodes_as_none():
 def test_rare_types_that_were_pruned_while_counting_are_unk():
     words = [f"w{number}" for number in range(3000)]
     counted = read([" ".join(["the"] * 3000), *words], max_types=50)
-    documents, vocabulary, _ = number_documents(counted, np.arange(3001), ALL, SPECIALS)
+    documents, vocabulary, *_ = number_documents(counted, np.arange(3001), ALL, SPECIALS)
     assert len(vocabulary) < 3000
     assert plain(documents)[0] == [vocabulary.id_of("the")] * 3000
     assert {token for (token,) in decoded(documents, vocabulary)[1:]} <= {"<unk>", *words}
@@ -153,7 +153,7 @@ def test_small_blocks_change_nothing(tmp_path, small_blocks, monkeypatch, tokeni
     path.write_text("\n".join(texts), encoding="utf-8")
     config = TokenizerConfig(tokenizer=tokenizer, vocab_size=30)
     counted = read_documents(open_corpus(path), config)
-    documents, vocabulary, model = number_documents(counted, np.arange(len(texts)), ALL, SPECIALS)
+    documents, vocabulary, model, _ = number_documents(counted, np.arange(len(texts)), ALL, SPECIALS)
     parts = list(encode_blocks(open_corpus(path), model, vocabulary))
     monkeypatch.undo()
     whole = plain(encode_documents(iterable_corpus(texts), model, vocabulary))

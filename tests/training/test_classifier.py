@@ -313,7 +313,8 @@ def test_the_best_epoch_is_the_one_by_what_was_asked(files, tmp_path, best_by):
     wrong = [swapped(line) for line in reviews(36, seed=4)]  # nearly half of the labels: whoever learns is surer, and pays for it
     valid = files([*wrong, *reviews(44, seed=5)], "valid.txt")
     rest = {"valid": valid, "best_by": best_by, "epochs": 6, "learning_rate": 0.02}
-    train(files(reviews(60)), options(model={"dropout": 0.0}), keep=tmp_path / best_by, **rest)
+    shape = options(model={"dropout": 0.0}, embedding={"initialization_scale": 0.1})
+    train(files(reviews(60)), shape, keep=tmp_path / best_by, **rest)
     records = log_of(tmp_path / best_by)
     assert described(tmp_path / best_by)["best_epoch"] == best_epoch_of(records, best_by)
     assert best_epoch_of(records, "accuracy") != best_epoch_of(records, "loss")
@@ -365,7 +366,7 @@ def test_thresholds_come_back_from_the_folder(topical, tmp_path):
 
 
 def test_topics_are_learnt(topical, files):
-    model = train(topical, epochs=20)
+    model = train(topical, options(embedding={"initialization_scale": 0.1}), epochs=20)
     score = evaluate_classifier(model, files(topics(60, seed=3), "new.txt", separator=","))
     assert min(score.per_class[name].f1 for name in ("sea", "sky")) > 0.95
 

@@ -367,7 +367,7 @@ def test_an_interrupt_at_work_is_told_in_one_line(corpus, tmp_path, monkeypatch)
             raise KeyboardInterrupt
 
     monkeypatch.setattr("lexloom.training.linear_classifier.train_kernel", slow)
-    with pytest.raises(InterruptedRun, match="interrupted after 1 whole epochs"):
+    with pytest.raises(InterruptedRun, match="interrupted, and nothing is saved"):
         train(corpus, out=tmp_path / "out", reporter=Reporter(working=interrupt))
     assert [record["epoch"] for record in log(tmp_path / "out")] == [1]
 

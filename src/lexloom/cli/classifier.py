@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from lexloom.cli.show import show_json
+from lexloom.cli.show import show_json, warn
 from lexloom.models.classifier_config import (
     ClassifierConfig,
     ClassifierEmbeddingConfig,
@@ -19,6 +19,7 @@ from lexloom.models.classifier_config import (
     Encoder,
     LinearConfig,
 )
+from lexloom.options import check_whole
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.training.config import ClassifierTrainingConfig
 from lexloom.version import __version__
@@ -85,7 +86,7 @@ def train(
 
     del config  # read by the command line itself, before this
     how = {"text_field": text_field, "label_field": label_field, "separator": separator}
-    corpus = open_labelled(inputs, **how)
+    corpus, tested = open_labelled(inputs, **how), None if test is None else open_labelled(test, **how)
     with model_progress(TOLD, corpus, training) as reporter:
         trainer_of(model)(
             corpus,
@@ -95,13 +96,15 @@ def train(
             tokenizer=splitting,
             vocabulary=counting,
             valid=None if valid is None else open_labelled(valid, **how),
-            test=None if test is None else open_labelled(test, **how),
+            test=tested,
             out=out,
             resume=resume,
             overwrite=overwrite,
             reporter=reporter,
         )
     if is_first_process():
+        for problem in [] if tested is None else tested.report.warnings():
+            warn(problem)
         show_finished(Path(out))
 
 
@@ -143,10 +146,10 @@ def predict(
         threads: Threads of the processor; its cores unless given.
         json: Print a JSON value a line.
     """
-    from lexloom.cli.show import warn
     from lexloom.cli.show_classifier import predicted_lines
     from lexloom.text.readers import open_corpus
 
+    check_whole("k", k, 1)
     corpus = open_corpus(file, field=text_field)
     with _loaded(folder, threads) as model:
         for lines in predicted_lines(model, corpus, probabilities=probabilities, k=k, json=json):
@@ -182,20 +185,18 @@ def evaluate(
         threads: Threads of the processor; its cores unless given.
         json: Print one JSON value.
     """
-    from lexloom.cli.show import warn
-    from lexloom.cli.show_classifier import show_score
+    from lexloom.cli.show_classifier import show_score, warn_of_unseen
     from lexloom.models.classification import evaluate_classifier
     from lexloom.report.confusion import plot_confusion
     from lexloom.text.labels import open_labelled
 
+    check_whole("mistakes", mistakes, 0)
     corpus = open_labelled(file, text_field=text_field, label_field=label_field, separator=separator)
     with _loaded(folder, threads) as model:
         score = evaluate_classifier(model, corpus, mistakes=mistakes)
     for problem in corpus.report.warnings():
         warn(problem)
-    if score.unseen_labels:
-        listed = ", ".join(f"{name!r} ({number})" for name, number in list(score.unseen_labels.items())[:10])
-        warn(f"{sum(score.unseen_labels.values())} documents have labels that training never saw, and count as errors: {listed}")
+    warn_of_unseen(score.unseen_labels)
     if picture is not None:
         plot_confusion(score, picture, title=Path(file).name)
     if json:

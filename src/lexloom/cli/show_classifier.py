@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lexloom.cli.show import left_out, show_table, stdout
+from lexloom.cli.show import left_out, show_table, stdout, warn
 from lexloom.cli.show_model import Told, describe_coverage, say, show_movement
 from lexloom.models.classification import ClassificationScore, Explanation, Predictor, decide
 from lexloom.models.folder import describe_model
@@ -67,9 +67,17 @@ def show_finished(folder: Path) -> None:
         say(f"best epoch: {best} of {facts['epochs']}, validation accuracy {scores['valid_accuracy']:.2%}")
     if "test" in facts:
         test = facts["test"]
+        warn_of_unseen(test["unseen_labels"])
         say(f"test: accuracy {test['accuracy']:.2%}, macro F1 {test['macro_f1']:.4f}, {test['documents']:,} documents")
     show_movement(facts)
     say(f"saved a model of {facts['parameters']:,} parameters in {folder}")
+
+
+def warn_of_unseen(labels: dict[str, int]) -> None:
+    """Name labels that training never saw, with the documents that have them."""
+    if labels:
+        listed = ", ".join(f"{name!r} ({number})" for name, number in list(labels.items())[:10]) + (", ..." if len(labels) > 10 else "")
+        warn(f"labels that training never saw count as errors; with the documents that have them: {listed}")
 
 
 def predicted_lines(model: Predictor, corpus: Corpus, *, probabilities: bool, k: int | None, json: bool) -> Iterator[str]:

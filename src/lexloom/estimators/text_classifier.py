@@ -47,7 +47,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         filters: int = ClassifierConfig.filters,
         bidirectional: bool = ClassifierConfig.bidirectional,
         dropout: float = ClassifierConfig.dropout,
-        input_dropout: float = ClassifierConfig.input_dropout,
+        input_dropout: float | None = None,
         label_smoothing: float = ClassifierConfig.label_smoothing,
         max_tokens: int | None = None,
         class_weight: Literal["balanced"] | None = None,

@@ -72,7 +72,8 @@ def export_classifier(model: Classifier, out: str | os.PathLike[str]) -> Exporte
     with write_atomically(folder / MODEL) as temporary:
         onnx.save(_graph_of(model), temporary)
     with write_atomically(folder / QUANTIZED) as temporary, _without_advice():
-        quantize_dynamic(folder / MODEL, temporary, weight_type=QuantType.QInt8)
+        # unsigned weights: processors without VNNI let sums of signed ones overflow, and probabilities are off by a tenth
+        quantize_dynamic(folder / MODEL, temporary, weight_type=QuantType.QUInt8)
     write_text(folder / TOKENIZER, model.tokenizer.json)
     model.vocabulary.save(folder / VOCABULARY)
     labels = {"labels": list(model.labels.names), "several": model.labels.several, "thresholds": model.thresholds.tolist()}

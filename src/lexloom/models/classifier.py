@@ -15,7 +15,7 @@ from lexloom.models.classifier_config import ClassifierConfig, ClassifierOptions
 from lexloom.models.label_set import LabelSet
 from lexloom.nn.convolution import ConvolutionBank
 from lexloom.nn.embedding import Embedding, OneHot, make_embedding
-from lexloom.nn.embedding_config import EmbeddingConfig
+from lexloom.nn.embedding_config import saved_embedding
 from lexloom.nn.pooling import AttentionPool, last_pool, max_pool, mean_pool
 from lexloom.nn.pretrained import Coverage
 from lexloom.nn.recurrent import Recurrent
@@ -81,7 +81,7 @@ class Classifier(Model):
         )
         dim = self.embedding.embedding_dim
         self.encoder = _make_encoder(config, dim, options.recurrent)
-        self.input_dropout, self.dropout = nn.Dropout(config.input_dropout), nn.Dropout(config.dropout)
+        self.input_dropout, self.dropout = nn.Dropout(config.chosen_input_dropout), nn.Dropout(config.dropout)
         self.output = nn.Linear(self.encoder.output_size, len(labels))
         self.thresholds = np.full(len(labels), 0.5 if config.threshold is None else config.threshold, np.float32)
         weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
@@ -89,7 +89,11 @@ class Classifier(Model):
         self.register_buffer("class_weights", weights, persistent=False)
         embedding = dataclasses.replace(options.embedding, embedding_dim=dim)
         self.config = dataclasses.replace(
-            options, model=dataclasses.replace(config, pooling=config.chosen_pooling, multi_label=labels.several), embedding=embedding
+            options,
+            model=dataclasses.replace(
+                config, pooling=config.chosen_pooling, input_dropout=config.chosen_input_dropout, multi_label=labels.several
+            ),
+            embedding=embedding,
         )
 
     def forward(self, ids: Tensor, keep: Tensor) -> Tensor:
@@ -238,7 +242,7 @@ class Classifier(Model):
     def build(cls, options: dict[str, Any], vocabulary: Vocabulary, tokenizer: TextTokenizer) -> Self:
         """Make an untrained network for saved weights."""
         config = ClassifierConfig(**{**options["model"], "widths": tuple(options["model"]["widths"])})
-        embedding = EmbeddingConfig(**options["embedding"]).for_saved_rows()
+        embedding = saved_embedding(options["embedding"])
         labels = options["labels"]
         parts = ClassifierOptions(config, embedding, RecurrentConfig(**options["recurrent"]), LinearConfig(**options["linear"]))
         model = cls(parts, LabelSet(tuple(labels["names"]), labels["several"]), vocabulary, tokenizer)

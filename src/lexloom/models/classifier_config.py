@@ -38,8 +38,8 @@ class ClassifierConfig:
     """Whether an rnn reads both ways."""
     dropout: float = 0.5
     """Share of features dropped before the last layer."""
-    input_dropout: float = 0.0
-    """Share of the numbers of the words' vectors dropped."""
+    input_dropout: float | None = None
+    """Share of the numbers of the words' vectors dropped; 0 for average, 0.5 for cnn and rnn unless given."""
     multi_label: bool | None = None
     """Whether a document may have several labels, or none; whether one has several unless given."""
     threshold: float | None = None
@@ -67,6 +67,12 @@ class ClassifierConfig:
             raise ConfigError(f"pooling is {self.pooling!r}, which the encoder {self.encoder} does not have: expected one of {allowed}")
 
     @property
+    def chosen_input_dropout(self) -> float:
+        """The input dropout, the encoder's default filled in."""
+        default = 0.5 if self.encoder in ("cnn", "rnn") else 0.0
+        return default if self.input_dropout is None else self.input_dropout
+
+    @property
     def chosen_pooling(self) -> Pooling:
         """The pooling, the encoder's default filled in."""
         return self.pooling or _POOLINGS[self.encoder][0]
@@ -76,7 +82,7 @@ class ClassifierConfig:
 class ClassifierEmbeddingConfig(EmbeddingConfig):
     """How tokens become vectors in a classifier."""
 
-    initialization_scale: float = 0.1
+    initialization_scale: float = 0.02
     """Standard deviation of normal, half the width of uniform, gain of xavier. Small: words that training hardly saw say little."""
 
 
@@ -99,7 +105,7 @@ class LinearConfig:
     max_char_ngram: int = 0
     """Characters of the longest; 0 for none. With them, words that training never saw say something too."""
     buckets: int = 2_000_000
-    """Numbers that n-grams are hashed to; only those that occur take memory."""
+    """Numbers that n-grams are hashed to, 4 bytes each; those that occur in training have a row too."""
 
     def __post_init__(self) -> None:
         check_whole("word_ngrams", self.word_ngrams, 1)

@@ -41,7 +41,8 @@ class LabelSet:
         return self.names.index(name)
 
     def encode(self, labels: pl.Series) -> "Targets":
-        """Number the labels of documents, List(String) (n,); what is unknown gets `UNKNOWN`."""
+        """Number the labels of documents, List(String) (n,), each once; what is unknown gets `UNKNOWN`."""
+        labels = labels.list.unique(maintain_order=True)
         flat = labels.explode(empty_as_null=False)
         place = {name: number for number, name in enumerate(self.names)}
         distinct = flat.unique(maintain_order=True)

@@ -11,7 +11,7 @@ from lexloom.models.base import Model, Outcome, State
 from lexloom.models.language_model_config import LanguageModelConfig, LanguageModelOptions
 from lexloom.nn.dropout import LockedDropout
 from lexloom.nn.embedding import Embedding, OneHot, make_embedding
-from lexloom.nn.embedding_config import EmbeddingConfig
+from lexloom.nn.embedding_config import saved_embedding
 from lexloom.nn.ids import check_on_device, refuse_unknown_ids
 from lexloom.nn.pretrained import Coverage
 from lexloom.nn.recurrent import Recurrent
@@ -144,7 +144,7 @@ class LanguageModel(Model):
         """Make an untrained network for saved weights, from which the embedding has its vectors, and whose rows are short enough."""
         model = dict(options["model"])
         model["cutoffs"] = None if model["cutoffs"] is None else tuple(model["cutoffs"])
-        embedding = EmbeddingConfig(**options["embedding"]).for_saved_rows()
+        embedding = saved_embedding(options["embedding"])
         parts = LanguageModelConfig(**model), embedding, RecurrentConfig(**options["recurrent"])
         return cls(LanguageModelOptions(*parts), vocabulary, tokenizer)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from lexloom.errors import ConfigError
 from lexloom.options import check_above_zero, check_at_least, check_choices, check_share, check_whole
@@ -62,10 +62,6 @@ class EmbeddingConfig:
         if self.embedding == "one-hot":
             self._check_one_hot()
 
-    def for_saved_rows(self) -> "EmbeddingConfig":
-        """The same for a layer that gets its rows from saved weights: they are what the vectors have become, and short enough."""
-        return dataclasses.replace(self, vectors=None, vectors_std=None, freeze=False, unfreeze_epoch=None, max_norm=None)
-
     def _check_one_hot(self) -> None:
         allowed = {"embedding", "embedding_dim", "word_dropout"}  # a wrong embedding_dim shows when V is known
         for field in dataclasses.fields(self):
@@ -88,3 +84,12 @@ def check_rows(max_norm: float | None, norm_type: float, scale_grad_by_freq: boo
         raise ConfigError("sparse and scale_grad_by_freq are both set: torch scales dense gradients only; leave out one of them")
     if sparse and embedding_dropout:
         raise ConfigError(f"sparse is set and embedding_dropout is {embedding_dropout}: they do not go together; leave out one of them")
+
+
+def saved_embedding(options: dict[str, Any]) -> EmbeddingConfig:
+    """Make the configuration of a layer that gets its rows from saved weights: they are what vectors have become, and short enough."""
+    if options["embedding"] == "one-hot":  # which knows nothing of the options of rows, whatever their defaults were
+        options = {name: options[name] for name in ("embedding", "embedding_dim", "word_dropout")}
+    else:
+        options = options | {"vectors": None, "vectors_std": None, "freeze": False, "unfreeze_epoch": None, "max_norm": None}
+    return EmbeddingConfig(**options)

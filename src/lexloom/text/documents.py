@@ -117,8 +117,8 @@ def _left_out(corpus: Corpus) -> str:
 
 
 def number_documents(
-    counted: Counted, trained: np.ndarray, config: VocabularyConfig, specials: Sequence[str]
-) -> tuple[Documents, Vocabulary, TextTokenizer]:
+    counted: Counted, trained: np.ndarray, config: VocabularyConfig, specials: Sequence[str], *, tell_apart: bool = False
+) -> tuple[Documents, Vocabulary, TextTokenizer, list[str]]:
     """Choose which tokens get an id, from a part of the documents alone: what is held out may have tokens that are unknown.
 
     Args:
@@ -126,9 +126,11 @@ def number_documents(
         trained: int64 (m,), the numbers of the documents that count.
         config: which tokens get an id. A tokenizer with a model of its own keeps all of its tokens.
         specials: roles of special tokens that come first.
+        tell_apart: whether tokens outside of the vocabulary have numbers of their own beyond it, rather than that of unk.
 
     Returns:
-        All documents with their final ids, the vocabulary, and the tokenizer, which knows it where it has a model of its own.
+        All documents with their final ids; the vocabulary; the tokenizer, which knows it where it has a model of its own; and the tokens
+        that are told apart, in the order of their numbers.
     """
     documents, types, tokenizer = counted.documents, counted.types, counted.tokenizer
     counts = np.bincount(documents.take(trained).ids, minlength=len(types.counts))
@@ -139,7 +141,12 @@ def number_documents(
         tokenizer = TextTokenizer(with_vocabulary(tokenizer.json, vocabulary.tokens, names["unk"]))
     else:
         vocabulary, final = choose_vocabulary(types, names, min_count=config.min_count, max_size=config.max_size)
-    return Documents(final[documents.ids], documents.starts), vocabulary, tokenizer
+    others: list[str] = []
+    if tell_apart and not tokenizer.closed:
+        others = [token for token in types.tokens if token not in vocabulary]
+        outside = types.ids[[token not in vocabulary for token in types.tokens]]
+        final[outside] = len(vocabulary) + np.arange(len(others), dtype=np.uint32)
+    return Documents(final[documents.ids], documents.starts), vocabulary, tokenizer, others
 
 
 def encode_documents(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> Documents:
@@ -166,11 +173,10 @@ def encode_types(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabular
         Documents whose ids are the vocabulary's, and beyond these numbers of other tokens in the order of their first appearance; and
         those others that are new.
     """
+    if tokenizer.closed:
+        yield from ((documents, []) for documents in encode_blocks(corpus, tokenizer, vocabulary))
+        return
     with contextlib.closing(corpus.blocks()) as blocks:
-        if tokenizer.closed:
-            for documents in _whole(blocks, fixed_encoder(tokenizer, vocabulary)):
-                yield documents, []
-            return
         encoder, done = OpenEncoder(tokenizer, known=vocabulary.tokens), len(vocabulary)
         for documents in _whole(blocks, encoder):
             new = encoder.tokens_from(done)
@@ -184,6 +190,15 @@ def encode_text(text: str, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> 
     ids, _ = fixed_encoder(tokenizer, vocabulary).encode(block)
     tokens = vocabulary.decode(ids) if tokenizer.closed else tokenizer.split(block.texts).explode(empty_as_null=False).to_list()
     return tokens, ids
+
+
+def encode_apart(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> tuple[Documents, list[str]]:
+    """Do what `encode_types` does for the corpus as a whole."""
+    parts, others = [], list[str]()
+    for documents, new in encode_types(corpus, tokenizer, vocabulary):
+        parts.append(documents)
+        others += new
+    return _joined(parts), others
 
 
 def _told(blocks: Iterator[Block], progress: Progress | None) -> Iterator[Block]:

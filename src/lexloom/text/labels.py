@@ -175,6 +175,8 @@ def _record_blocks(
                 report.add_bad(where, f"field {fields[0]!r} is {type(text).__name__}, expected a string")
             elif not labels:
                 report.add_bad(where, f"field {fields[1]!r} is {value!r}, expected a label")
+            elif any(mark in label for label in labels for mark in "\t\n\r"):
+                report.add_bad(where, f"field {fields[1]!r} is {value!r}: a label may hold no tab and no end of line")
             else:
                 names.append(labels)
                 yield without_surrogates(text, member.name, report)

@@ -93,7 +93,8 @@ def train_classifier(
     if out is None and plan.training.devices * plan.training.num_nodes > 1:
         raise ConfigError("several processes need a folder that all of them see; give --out")
     described, texts = plan.describe(), (corpus, valid, test)
-    with open_run(out, described, plan.training, plan.options.embedding, texts, resume=resume, overwrite=overwrite) as (folder, finished):
+    run = open_run(out, described, plan.training, plan.options.embedding, texts, resume=resume, overwrite=overwrite, result=("onnx",))
+    with run as (folder, finished):
         if finished:
             return open_result(folder, Classifier)
         data = _read(plan, corpus, reporter)

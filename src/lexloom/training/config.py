@@ -93,5 +93,12 @@ class ClassifierTrainingConfig(TrainingConfig):
 
     epochs: int = 10
     """Passes over the documents."""
+    learning_rate: float | None = None
+    """The highest learning rate; 1 for sgd and asgd, 0.001 for adam and adamw, 0.5 for the encoder linear unless given."""
     best_by: Literal["accuracy", "loss"] = "accuracy"
     """What on the validation documents says which epoch's model is kept: the share of right answers (then the loss), or the loss alone."""
+
+    @property
+    def initial_rate(self) -> float:
+        """The highest learning rate, the optimizer's default filled in."""
+        return _RATES[self.optimizer] / 2 if self.learning_rate is None and self.optimizer.startswith("adam") else super().initial_rate

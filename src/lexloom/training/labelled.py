@@ -1,6 +1,6 @@
 """Labelled documents, ready to train on: read, numbered, and a part held out. No torch is needed here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from lexloom.models.classifier_config import DocumentConfig
 from lexloom.models.label_set import LabelSet, Targets, find_labels, hold_out
 from lexloom.tensors import checksum
-from lexloom.text.documents import Documents, encode_documents, number_documents, read_documents
+from lexloom.text.documents import Documents, encode_apart, encode_documents, number_documents, read_documents
 from lexloom.text.labels import LabelledCorpus
 from lexloom.text.tokenizers import TextTokenizer, TokenizerConfig
 from lexloom.text.vocabulary import Vocabulary, VocabularyConfig
@@ -17,14 +17,21 @@ from lexloom.training.reporter import Reporter
 
 @dataclass(frozen=True)
 class Labelled:
-    """Documents with their labels by number."""
+    """Documents with their labels by number.
+
+    Attributes:
+        documents: n of them.
+        targets: their labels.
+        others: tokens outside of the vocabulary whose numbers come after its, where these are told apart.
+    """
 
     documents: Documents
     targets: Targets
+    others: list[str] = field(default_factory=list)
 
     def take(self, numbers: np.ndarray) -> "Labelled":
         """Copy some, in the order of their numbers, int64 (m,)."""
-        return Labelled(self.documents.take(numbers), self.targets.take(numbers))
+        return Labelled(self.documents.take(numbers), self.targets.take(numbers), self.others)
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class LabelledData:
         """Give weights (C,) that make rare labels count as much as frequent ones; with several labels, having one as much as not."""
         counts = np.maximum(1, np.array(list(self.facts["labels"].values())))
         number = len(self.train.documents)
-        weights: np.ndarray = (number - counts) / counts if self.labels.several else number / (len(counts) * counts)
+        weights: np.ndarray = np.maximum(1, number - counts) / counts if self.labels.several else number / (len(counts) * counts)
         return weights
 
 
@@ -68,6 +75,7 @@ def read_labelled(
     several: bool | None,
     seed: int,
     reporter: Reporter,
+    tell_apart: bool = False,
 ) -> LabelledData:
     """Read documents to train on, and cut off a part of each label to validate on where no others are given.
 
@@ -81,6 +89,7 @@ def read_labelled(
         several: whether a document may have several labels; whether one does where None.
         seed: of the choice of what is held out.
         reporter: told how far it is.
+        tell_apart: whether tokens outside of the vocabulary have numbers of their own.
 
     Raises:
         InputError: there is no usable document, or a single label.
@@ -92,13 +101,13 @@ def read_labelled(
     kept, held = np.arange(len(targets)), np.empty(0, np.int64)
     if valid is None and batches.held_out:
         kept, held = hold_out(targets, batches.held_out, seed)
-    documents, words, splitter = number_documents(counted, kept, vocabulary, specials)
-    whole = Labelled(documents, targets)
+    documents, words, splitter, others = number_documents(counted, kept, vocabulary, specials, tell_apart=tell_apart)
+    whole = Labelled(documents, targets, others)
     train, rest = (whole.take(kept), whole.take(held)) if len(held) else (whole, None)
     problems: list[str] = []
     if valid is not None:
-        encoded = encode_documents(valid, splitter, words)
-        rest = Labelled(encoded, labels.encode(valid.labels()))
+        encoded, others = encode_apart(valid, splitter, words) if tell_apart else (encode_documents(valid, splitter, words), [])
+        rest = Labelled(encoded, labels.encode(valid.labels()), others)
         problems = valid.report.warnings()
     facts = {
         "documents": len(train.documents),

@@ -74,26 +74,59 @@ def train_linear_classifier(
             if text is not None:
                 text.fingerprint()  # a missing file is told of before anything is removed
         begin_anew(folder, _RESULT, described)
-        several, seed = options.model.multi_label, training.seed
-        data = read_labelled(
-            corpus, valid, tokenizer, vocabulary, batches, specials=("unk",), several=several, seed=seed, reporter=reporter
-        )
-        mark(folder, described, data.checksums)
-        run = _prepare(options, training, data, threads)
-        parameters = run.model.rows.shape[0] * run.model.dim + run.model.dim * len(data.labels)
-        data.facts.update(parameters=parameters, coverage=run.coverage)
-        reporter.prepared(data.facts)
-        records = list(_epochs(run, training, data, reporter, folder))
-        model = run.model
-        if data.labels.several and options.model.threshold is None and data.valid is not None:
-            model.thresholds = tune_thresholds(model.predictor()(data.valid.documents), data.valid.targets)
-        facts = {"training": described, "epochs": len(records), "best_epoch": None, "scores": records[-1], "coverage": run.coverage}
-        facts["corpus"] = corpus_facts(corpus, data)
-        if test is not None:
-            facts["test"] = evaluate_classifier(model, test).as_dict()
+        try:
+            asked = _Asked(options, training, batches, tokenizer, vocabulary, valid, test, described, threads)
+            model, facts = _train(corpus, asked, folder, reporter)
+        except KeyboardInterrupt:
+            raise InterruptedRun("interrupted, and nothing is saved: with --resume or --overwrite the training begins anew") from None
         if out is not None:
             model.save(folder, facts)
         return model
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """All that was asked for."""
+
+    options: ClassifierOptions
+    training: ClassifierTrainingConfig
+    batches: DocumentConfig
+    tokenizer: TokenizerConfig
+    vocabulary: VocabularyConfig
+    valid: LabelledCorpus | None
+    test: LabelledCorpus | None
+    described: dict[str, dict[str, Any]]
+    threads: int
+
+
+def _train(corpus: LabelledCorpus, asked: _Asked, folder: Path, reporter: Reporter) -> tuple[LinearClassifier, dict[str, Any]]:
+    """Train a model; give it, and what lexloom.json is to say of it."""
+    options, training = asked.options, asked.training
+    data = read_labelled(
+        corpus,
+        asked.valid,
+        asked.tokenizer,
+        asked.vocabulary,
+        asked.batches,
+        specials=("unk",),
+        several=options.model.multi_label,
+        seed=training.seed,
+        reporter=reporter,
+        tell_apart=options.linear.max_char_ngram > 0,
+    )
+    mark(folder, asked.described, data.checksums)
+    run = _prepare(options, training, data, asked.threads)
+    model = run.model
+    data.facts.update(parameters=(len(model.rows) + len(data.labels)) * model.dim, coverage=run.coverage)
+    reporter.prepared(data.facts)
+    records = list(_epochs(run, training, data, reporter, folder))
+    if data.labels.several and options.model.threshold is None and data.valid is not None:
+        model.thresholds = tune_thresholds(model.predictor(data.valid.others)(data.valid.documents), data.valid.targets)
+    facts = {"training": asked.described, "epochs": len(records), "best_epoch": None, "scores": records[-1], "coverage": run.coverage}
+    facts["corpus"] = corpus_facts(corpus, data)
+    if asked.test is not None:
+        facts["test"] = evaluate_classifier(model, asked.test).as_dict()
+    return model, facts
 
 
 def open_linear(folder: str | os.PathLike[str], threads: int | None = None) -> LinearClassifier:
@@ -139,7 +172,7 @@ def _prepare(options: ClassifierOptions, training: ClassifierTrainingConfig, dat
     empty = LinearClassifier(config, data.labels, data.vocabulary, data.tokenizer, np.empty(0, np.uint32), 1)
     order = np.random.default_rng(training.seed).permutation(len(data.train.documents))  # files may be in the order of their labels
     train = data.train.take(order)
-    features = features_of(train.documents.truncated(options.model.max_tokens), empty.types(), config, words)
+    features = features_of(train.documents.truncated(options.model.max_tokens), empty.types(train.others), config, words)
     row_of = np.full(config.buckets, -1, np.int32)
     used = renumber(features, words, row_of, 0)
     buckets = np.empty(used, np.uint32)
@@ -158,9 +191,10 @@ def _prepare(options: ClassifierOptions, training: ClassifierTrainingConfig, dat
     )
     keys = np.concatenate([np.arange(words, dtype=np.uint32), buckets + np.uint32(words)])
     cuts = np.linspace(0, len(keys), 8 * threads + 1).astype(np.int64)
+    seed = (training.seed ^ training.seed >> 32) & 0xFFFFFFFF
     with ThreadPoolExecutor(threads) as pool:
         fill = model.rows.reshape(-1), keys
-        list(pool.map(lambda cut: draw_rows(*fill, *cut, dim, model.rows.shape[1], training.seed), pairwise(cuts)))
+        list(pool.map(lambda cut: draw_rows(*fill, *cut, dim, model.rows.shape[1], seed), pairwise(cuts)))
     coverage: dict[str, Any] | None = None
     if vectors is not None:
         rows, known = vectors.lookup(data.vocabulary.tokens)
@@ -186,7 +220,9 @@ def _epochs(
         loss = _train_epoch(run, training, epoch, reporter)
         seconds = time.monotonic() - started
         if not np.isfinite(loss) or not np.isfinite(run.model.output).all():
-            raise DivergedRun(f"the training loss is {loss:.6g} in epoch {epoch + 1}: the training diverged; give a lower --learning-rate")
+            raise DivergedRun(
+                f"the weights are no finite numbers in epoch {epoch + 1}: the training diverged; give a lower --learning-rate"
+            )
         documents, words = len(data.train.documents), len(data.train.documents.ids)
         record = {
             "epoch": epoch + 1,
@@ -256,8 +292,6 @@ def _train_epoch(run: _Run, training: ClassifierTrainingConfig, epoch: int, repo
             rate = _rate(training, epoch, fraction)
             loss = sum(losses) / max(1, done)
             reporter.working(Working(epoch + 1, fraction, loss, done / seconds, rate, (epoch + fraction) / training.epochs))
-    except KeyboardInterrupt:
-        raise InterruptedRun(f"interrupted after {epoch} whole epochs: nothing is saved; give --overwrite to begin anew") from None
     finally:
         stopped.set()
         for ended in ends:
@@ -270,7 +304,7 @@ def _train_epoch(run: _Run, training: ClassifierTrainingConfig, epoch: int, repo
 def _validate(model: LinearClassifier, valid: Labelled | None) -> dict[str, float | None]:
     if valid is None:
         return {"valid_loss": None, "valid_accuracy": None}
-    probabilities = model.predictor()(valid.documents).astype(np.float64).clip(1e-13, 1)
+    probabilities = model.predictor(valid.others)(valid.documents).astype(np.float64).clip(1e-13, 1)
     if model.labels.several:
         true = valid.targets.matrix(len(model.labels))
         losses = -np.where(true, np.log(probabilities), np.log((1 - probabilities).clip(1e-13))).sum(1)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -70,11 +71,11 @@ class LinearClassifier:
         self.thresholds = np.full(len(labels), 0.5 if threshold is None else threshold, np.float32)
         self.threads = threads or available_cores()
 
-    def types(self) -> Types:
-        """Give what features need to know of the vocabulary."""
+    def types(self, others: Sequence[str] = ()) -> Types:
+        """Give what features need to know of the vocabulary, and of other tokens whose numbers come after its."""
         ranks = np.arange(len(self.vocabulary), dtype=np.uint32)
         ranks[self.vocabulary.unk_id] = UNKNOWN
-        return types_of(self.vocabulary.tokens, ranks, self.config)
+        return self._with_others(types_of(self.vocabulary.tokens, ranks, self.config), others)
 
     def predict_corpus(self, corpus: Corpus) -> Iterator[np.ndarray]:
         """Give the probabilities of documents, float32 (n, C), a few megabytes of text at a time, in their order.
@@ -87,9 +88,9 @@ class LinearClassifier:
             types = self._with_others(types, tokens)
             yield judge(self._features(documents, types))
 
-    def predictor(self) -> Callable[[Documents], np.ndarray]:
-        """Give what takes n documents of the vocabulary's ids to probabilities, float32 (n, C)."""
-        types, judge = self.types(), self._judge()
+    def predictor(self, others: Sequence[str] = ()) -> Callable[[Documents], np.ndarray]:
+        """Give what takes n documents to probabilities, float32 (n, C); their ids are the vocabulary's, and then those of others."""
+        types, judge = self.types(others), self._judge()
         return lambda documents: judge(self._features(documents, types))
 
     def _with_others(self, types: Types, tokens: Sequence[str]) -> Types:
@@ -98,13 +99,15 @@ class LinearClassifier:
 
     def _features(self, documents: Documents, types: Types) -> Features:
         found = features_of(documents.truncated(self.max_tokens), types, self.config, len(self.vocabulary))
-        return known_features(found, len(self.vocabulary), self._row_of()) if self._hashes else found
+        return known_features(found, len(self.vocabulary), self._row_of) if self._hashes else found
 
     @property
     def _hashes(self) -> bool:
         return self.config.word_ngrams > 1 or self.config.max_char_ngram > 0
 
+    @cached_property
     def _row_of(self) -> np.ndarray:
+        """The number of each bucket's row, int32, -1 where it has none."""
         row_of = np.full(self.config.buckets, -1, np.int32)
         row_of[self.buckets] = np.arange(len(self.buckets), dtype=np.int32)
         return row_of
@@ -146,7 +149,7 @@ class LinearClassifier:
         whole = self._features(document, own)
         probabilities = self._judge()(whole)[0]
         number = int(probabilities.argmax()) if label is None else self.labels.number_of(label)
-        direction, row_of = self._direction(whole, number), self._row_of()
+        direction, row_of = self._direction(whole, number), self._row_of
         scores = np.zeros(len(tokens))
         for first, last, row in locate_features(document.ids, own, self.config, len(self.vocabulary)):
             if row >= len(self.vocabulary):
@@ -196,6 +199,10 @@ class LinearClassifier:
             max_tokens=options["max_tokens"],
             threads=threads,
         )
+        if len(model.buckets) and int(model.buckets.max()) >= model.config.buckets:
+            raise ValueError(f"a bucket with the number {int(model.buckets.max())} of {model.config.buckets}")
+        if len(options["labels"]["thresholds"]) != len(labels):
+            raise ValueError(f"{len(options['labels']['thresholds'])} thresholds for {len(labels)} labels")
         model.rows[:, : model.dim] = arrays["rows"]
         model.output[: model.dim, : len(labels)] = arrays["output"].T
         model.thresholds = np.array(options["labels"]["thresholds"], np.float32)
