@@ -198,8 +198,8 @@ def train_in_turns(text: str, loop: dict[str, Any], threads: int) -> Result:
         RecurrentConfig,
         WindowConfig,
     )
-    from lexloom.training.reporter import Reporter
     from lexloom.training.config import TrainingConfig
+    from lexloom.training.reporter import Reporter
 
     told = Loop(**loop)
     bare, ours, theirs = Training(text, told), [], []

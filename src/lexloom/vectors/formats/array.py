@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lexloom.errors import FormatError, InputError
-from lexloom.files import open_bytes
+from lexloom.files import open_raw
 from lexloom.vectors.formats.choose import choose_rows
 from lexloom.vectors.formats.source import TOKEN_ERRORS, Provenance, Request, Source
 from lexloom.vectors.formats.writing import COMPRESSORS, encode_tokens, open_target, row_blocks
@@ -56,7 +56,7 @@ def _vocabulary_name(name: str) -> str:
 def _read_vocabulary(name: str) -> list[str]:
     vocabulary = _vocabulary_name(name)
     try:
-        with open_bytes(vocabulary) as stream:
+        with open_raw(vocabulary) as stream:  # a first token that looks like compressed data is none
             data = stream.read()
     except InputError:
         raise FormatError(
