@@ -147,12 +147,7 @@ def evaluate_classifier(model: Predictor, corpus: LabelledCorpus, *, mistakes: i
     parts = list(model.predict_corpus(remembered))
     named = remembered.labels()
     if not len(named):
-        bad = (
-            f"; {corpus.report.bad_lines} bad records were left out, the first: {corpus.report.first_bad}"
-            if corpus.report.bad_lines
-            else ""
-        )
-        raise InputError(f"{corpus.name}: no document with a label{bad}")
+        raise InputError(f"{corpus.name}: no document with a label{corpus.report.excuse()}")
     return score(model.labels, model.thresholds, np.concatenate(parts), named, pl.concat(remembered.texts), mistakes=mistakes)
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,9 @@ from lexloom.text.blocks import Block, block_of
 from lexloom.text.encode import Encoder, ModelEncoder, OpenEncoder, fixed_encoder
 from lexloom.text.ragged import starts_of, take_rows
 from lexloom.text.readers import Corpus
-from lexloom.text.store import tokenizer_for
+from lexloom.text.store import Progress, tokenizer_for
 from lexloom.text.tokenizers import TextTokenizer, TokenizerConfig, with_vocabulary
 from lexloom.text.vocabulary import TypeCounts, Vocabulary, VocabularyConfig, choose_vocabulary, special_tokens
-
-Progress = Callable[[int], None]
-"""Called now and then with the bytes of text that have been read so far."""
 
 _POOL = 64  # batches whose documents are sorted by length together
 
@@ -107,13 +104,8 @@ def read_documents(corpus: Corpus, config: TokenizerConfig, *, max_types: int | 
         encoder = ModelEncoder(tokenizer) if tokenizer.closed else OpenEncoder(tokenizer, max_types)
         documents = _joined(_whole(_told(rest, progress), encoder))
     if not len(documents.ids):
-        raise InputError(f"{corpus.name}: no token in {corpus.report.documents} documents{_left_out(corpus)}")
+        raise InputError(f"{corpus.name}: no token in {corpus.report.documents} documents{corpus.report.excuse()}")
     return Counted(documents, encoder.finish(), tokenizer)
-
-
-def _left_out(corpus: Corpus) -> str:
-    report = corpus.report
-    return f"; {report.bad_lines} bad records were left out, the first: {report.first_bad}" if report.bad_lines else ""
 
 
 def number_documents(

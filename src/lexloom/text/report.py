@@ -35,6 +35,10 @@ class CorpusReport:
         self.bad_lines += 1
         self.first_bad = self.first_bad or f"{where}: {reason}"
 
+    def excuse(self) -> str:
+        """Say, as the end of a complaint that there is nothing to read, what was left out; empty where nothing was."""
+        return f"; {self.bad_lines} bad records were left out, the first: {self.first_bad}" if self.bad_lines else ""
+
     def warnings(self) -> list[str]:
         """Say what a user should know, one line each; empty when all was well."""
         lines = []

@@ -19,7 +19,7 @@ from lexloom.run_folder import TORCH_CHECKPOINT, append_log, write_log
 from lexloom.training.config import TrainingConfig
 from lexloom.training.optim import averaged, begin_averaging, is_averaging, schedule_factor, set_highest_rates, set_rate
 from lexloom.training.processor import threads_of
-from lexloom.training.reporter import Reporter, Working
+from lexloom.training.reporter import Reporter, Working, cost_of
 from lexloom.training.task import Task
 
 _TICK = 0.1  # seconds between looks at the loss
@@ -68,8 +68,7 @@ class Conductor(Callback):
             reporter: told what happens.
             score: what else to record of an epoch.
             keep: whether checkpoints are written.
-            best_by: what says which epoch did best: `loss`, or another of the model's sums, of which more is better and which decides
-                before the loss does.
+            best_by: what says which epoch did best, see `cost_of`.
         """
         self.history = History()
         self.best: dict[str, Tensor] | None = None
@@ -155,7 +154,7 @@ class Conductor(Callback):
         task, history, config = _task(pl_module), self.history, self._config
         record = self._record(trainer, task)
         history.records.append(record)
-        self._judge(trainer, task, [self._costs(past) for past in history.records])
+        self._judge(trainer, task, [cost_of(past, self._best_by) for past in history.records])
         losses = [past["valid_loss"] for past in history.records]
         if config.optimizer == "asgd" and not is_averaging(trainer.optimizers[0]) and _stalls(losses, config.nonmonotone):
             begin_averaging(trainer.optimizers[0])
@@ -168,12 +167,6 @@ class Conductor(Callback):
         due = time.monotonic() - self._saved >= config.checkpoint_seconds
         if self._keep and trainer.strategy.broadcast(history.finished or due):
             self._save(trainer)
-
-    def _costs(self, record: dict[str, Any]) -> tuple[float, float] | None:
-        """What an epoch is judged by, less is better; None without validation."""
-        if record["valid_loss"] is None:
-            return None
-        return (0.0 if self._best_by == "loss" else -record[f"valid_{self._best_by}"]), record["valid_loss"]
 
     def _judge(self, trainer: Trainer, task: Task, costs: list[tuple[float, float] | None]) -> None:
         """Keep the best weights, and draw the conclusions from what the validation says of all epochs up to this."""

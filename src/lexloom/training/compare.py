@@ -19,7 +19,7 @@ from lexloom.text.labels import LabelledCorpus
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
 from lexloom.training.config import ClassifierTrainingConfig
-from lexloom.training.reporter import Reporter
+from lexloom.training.reporter import Reporter, cost_of
 
 Arm = Literal["random", "frozen", "fine-tuned"]
 ARMS: tuple[Arm, ...] = ("random", "frozen", "fine-tuned")
@@ -217,19 +217,13 @@ def _train(
     model = trainer_of(options.model)(corpus, options, training, batches, reporter=listening, **texts)
     if records[-1]["valid_accuracy"] is None and test is None:
         raise ConfigError("there is nothing to compare on: hold documents out (--held-out), or give --valid or --test")
-    best = None if records[-1]["valid_accuracy"] is None else _best(records, training, linear=options.model.encoder == "linear")
-    accuracy = (
-        records[best - 1 if best else -1]["valid_accuracy"] if test is None else evaluate_classifier(model, test, mistakes=0).accuracy
-    )
-    return float(accuracy), best
-
-
-def _best(records: list[dict[str, Any]], training: ClassifierTrainingConfig, *, linear: bool) -> int | None:
-    """The epoch, from 1, whose model was kept."""
-    if linear:
-        return len(records)
-    by_accuracy = training.best_by == "accuracy"
-    return 1 + min(range(len(records)), key=lambda n: ((-records[n]["valid_accuracy"] if by_accuracy else 0), records[n]["valid_loss"]))
+    costs = [cost_of(record, training.best_by) for record in records]
+    best = None  # the last epoch's model is kept
+    if None not in costs:
+        best = len(records) if options.model.encoder == "linear" else 1 + costs.index(min(cost for cost in costs if cost is not None))
+    if test is None:
+        return float(records[(best or len(records)) - 1]["valid_accuracy"]), best
+    return evaluate_classifier(model, test, mistakes=0).accuracy, best
 
 
 def trainer_of(model: ClassifierConfig) -> Callable[..., Any]:

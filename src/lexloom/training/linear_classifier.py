@@ -18,7 +18,7 @@ from lexloom.models.classification import evaluate_classifier, tune_thresholds
 from lexloom.models.classifier_config import ClassifierOptions, ClassifierVocabularyConfig, DocumentConfig
 from lexloom.models.folder import TOKENIZER, VOCABULARY, WEIGHTS, read_folder
 from lexloom.models.linear.classifier import LinearClassifier
-from lexloom.models.linear.features import Features, features_of, renumber
+from lexloom.models.linear.features import Features, features_of, renumber, types_of_vocabulary
 from lexloom.models.linear.kernel import Answers, draw_rows, train_kernel, work_for
 from lexloom.options import describe
 from lexloom.run_folder import append_log, begin_anew, is_finished, mark, run_folder
@@ -30,6 +30,7 @@ from lexloom.training.labelled import Labelled, LabelledData, corpus_facts, read
 from lexloom.training.reporter import Reporter, Working
 from lexloom.vectors.config import available_cores
 from lexloom.vectors.formats import load_vectors
+from lexloom.vectors.threads import run_threads
 
 _RESULT = (WEIGHTS, VOCABULARY, TOKENIZER)
 _DIM = 16  # floats of a cache line
@@ -169,10 +170,11 @@ def _prepare(options: ClassifierOptions, training: ClassifierTrainingConfig, dat
     dim = options.embedding.embedding_dim or (_DIM if vectors is None else vectors.dim)
     if vectors is not None and vectors.dim != dim:
         raise ConfigError(f"embedding_dim is {dim}, but the vectors have {vectors.dim} numbers a row; leave it out, or give other vectors")
-    empty = LinearClassifier(config, data.labels, data.vocabulary, data.tokenizer, np.empty(0, np.uint32), 1)
     order = np.random.default_rng(training.seed).permutation(len(data.train.documents))  # files may be in the order of their labels
     train = data.train.take(order)
-    features = features_of(train.documents.truncated(options.model.max_tokens), empty.types(train.others), config, words)
+    features = features_of(
+        train.documents.truncated(options.model.max_tokens), types_of_vocabulary(data.vocabulary, train.others, config), config, words
+    )
     row_of = np.full(config.buckets, -1, np.int32)
     used = renumber(features, words, row_of, 0)
     buckets = np.empty(used, np.uint32)
@@ -215,6 +217,7 @@ def _epochs(
 ) -> Iterator[dict[str, Any]]:
     """Train, and give a record of each epoch."""
     begun = time.monotonic()
+    held = None if data.valid is None else run.model.features(data.valid.documents, data.valid.others)
     for epoch in range(training.epochs):
         started = time.monotonic()
         loss = _train_epoch(run, training, epoch, reporter)
@@ -227,7 +230,7 @@ def _epochs(
         record = {
             "epoch": epoch + 1,
             "train_loss": loss / max(1, documents),
-            **_validate(run.model, data.valid),
+            **_validate(run.model, held, data.valid),
             "documents_per_second": round(documents / seconds, 1) if seconds else None,
             "words_per_second": round(words / seconds, 1) if seconds else None,
             "learning_rate": _rate(training, epoch + 1, 0.0),
@@ -255,7 +258,6 @@ def _train_epoch(run: _Run, training: ClassifierTrainingConfig, epoch: int, repo
     flat, output = model.rows.reshape(-1), model.output.reshape(-1)
     queue = iter(run.jobs)
     losses: list[float] = []
-    failures: list[BaseException] = []
     done = 0
 
     def work() -> None:
@@ -273,38 +275,21 @@ def _train_epoch(run: _Run, training: ClassifierTrainingConfig, epoch: int, repo
                 losses.append(loss)
                 done = max(done, last)
 
-    def guarded(ended: threading.Event) -> None:
-        try:
-            work()
-        except BaseException as error:
-            failures.append(error)
-            stopped.set()
-        finally:
-            ended.set()
+    def look() -> None:
+        fraction, seconds = done / len(run.features.lengths), max(1e-9, time.monotonic() - started)
+        rate, loss = _rate(training, epoch, fraction), sum(losses) / max(1, done)
+        reporter.working(Working(epoch + 1, fraction, loss, done / seconds, rate, (epoch + fraction) / training.epochs))
 
     started = time.monotonic()
-    ends = [threading.Event() for _ in range(run.threads)]
-    try:
-        for ended in ends:
-            threading.Thread(target=guarded, args=(ended,), daemon=True).start()
-        while not all(ended.wait(0.1 / len(ends)) for ended in ends):
-            fraction, seconds = done / len(run.features.lengths), max(1e-9, time.monotonic() - started)
-            rate = _rate(training, epoch, fraction)
-            loss = sum(losses) / max(1, done)
-            reporter.working(Working(epoch + 1, fraction, loss, done / seconds, rate, (epoch + fraction) / training.epochs))
-    finally:
-        stopped.set()
-        for ended in ends:
-            ended.wait()
-    if failures:
-        raise failures[0]
+    run_threads(work, run.threads, stopped, look)
     return sum(losses)
 
 
-def _validate(model: LinearClassifier, valid: Labelled | None) -> dict[str, float | None]:
-    if valid is None:
+def _validate(model: LinearClassifier, held: Features | None, valid: Labelled | None) -> dict[str, float | None]:
+    """Judge the features of the documents that are held out."""
+    if held is None or valid is None:
         return {"valid_loss": None, "valid_accuracy": None}
-    probabilities = model.predictor(valid.others)(valid.documents).astype(np.float64).clip(1e-13, 1)
+    probabilities = model.judge(held).astype(np.float64).clip(1e-13, 1)
     if model.labels.several:
         true = valid.targets.matrix(len(model.labels))
         losses = -np.where(true, np.log(probabilities), np.log((1 - probabilities).clip(1e-13))).sum(1)

@@ -43,6 +43,18 @@ class Reporter:
     """A continuation of the sample prompt, and after which epoch it was made."""
 
 
+def cost_of(record: dict[str, Any], best_by: str) -> tuple[float, float] | None:
+    """Say what an epoch is judged by, less is better; None without validation.
+
+    Args:
+        record: its line of training.jsonl.
+        best_by: `loss`, or another of the model's sums, of which more is better and which decides before the loss does.
+    """
+    if record["valid_loss"] is None:
+        return None
+    return (0.0 if best_by == "loss" else -record[f"valid_{best_by}"]), record["valid_loss"]
+
+
 def is_first_process() -> bool:
     """Say whether this is the process that writes and tells, of those that a launcher has started."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))

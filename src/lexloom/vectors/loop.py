@@ -19,6 +19,7 @@ from lexloom.vectors.checkpoint import Progress
 from lexloom.vectors.config import VectorConfig
 from lexloom.vectors.kernels import Plan, Scratch, compile_kernel, padded, scratch
 from lexloom.vectors.sampling import keep_thresholds, noise_table, stream_seed
+from lexloom.vectors.threads import run_threads
 
 JOB = 1 << 16  # raw tokens: some 20 ms of work, long against the cost of a call, short against a pause for a checkpoint
 SEGMENT = 1000  # tokens held out in one piece
@@ -118,13 +119,6 @@ class Loop:
             KeyboardInterrupt: after the jobs under way were finished, so that the state can be saved.
         """
         lock, pause = threading.Lock(), threading.Event()
-        failures: list[BaseException] = []
-
-        def work(ended: threading.Event) -> None:
-            try:
-                take_jobs()
-            finally:
-                ended.set()
 
         def take_jobs() -> None:
             mine = scratch(self.plan)
@@ -134,38 +128,21 @@ class Loop:
                     if number == len(self.text.jobs):
                         return
                     progress.job += 1
-                try:
-                    loss, terms, words = self._train_job(mine, progress.epoch, number)
-                except BaseException as error:
-                    failures.append(error)
-                    pause.set()
-                    return
+                loss, terms, words = self._train_job(mine, progress.epoch, number)
                 with lock:
                     progress.loss, progress.terms, progress.words = progress.loss + loss, progress.terms + terms, progress.words + words
 
-        begin, before = time.monotonic(), progress.seconds
-        hands = min(self.config.threads or 1, len(self.text.jobs) - progress.job)
-        # Thread.join is not asked: until Python 3.13 an interrupt inside it marks a thread as ended that still runs (CPython gh-90882)
-        ends = [threading.Event() for _ in range(hands)]
-        threads = [threading.Thread(target=work, args=(ended,), daemon=True) for ended in ends]
-        try:
-            for thread in threads:
-                thread.start()
-            while not all(ended.is_set() for ended in ends):
-                for ended in ends:
-                    ended.wait(0.1 / len(ends))
-                progress.seconds = before + time.monotonic() - begin
-                tick(progress, float(self._before[progress.job]) / max(1.0, float(self._before[-1])))
-                if time.monotonic() >= until:
-                    pause.set()
-        finally:
-            pause.set()
-            for thread, ended in zip(threads, ends, strict=True):
-                if thread.ident is not None:  # it was started
-                    ended.wait()
+        def look() -> None:
             progress.seconds = before + time.monotonic() - begin
-        if failures:
-            raise failures[0]
+            tick(progress, float(self._before[progress.job]) / max(1.0, float(self._before[-1])))
+            if time.monotonic() >= until:
+                pause.set()
+
+        begin, before = time.monotonic(), progress.seconds
+        try:
+            run_threads(take_jobs, min(self.config.threads or 1, len(self.text.jobs) - progress.job), pause, look)
+        finally:
+            progress.seconds = before + time.monotonic() - begin
 
     def _train_job(self, work: Scratch, epoch: int, number: int) -> tuple[float, int, int]:
         rate = self.rate(epoch, int(self._before[number]))

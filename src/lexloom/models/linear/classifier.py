@@ -13,7 +13,16 @@ from lexloom.models.classification import Explanation
 from lexloom.models.classifier_config import LinearConfig
 from lexloom.models.folder import Saved, write_folder
 from lexloom.models.label_set import LabelSet
-from lexloom.models.linear.features import Features, Types, features_of, known_features, locate_features, types_of
+from lexloom.models.linear.features import (
+    Features,
+    Types,
+    features_of,
+    known_features,
+    locate_features,
+    types_of,
+    types_of_vocabulary,
+    with_others,
+)
 from lexloom.models.linear.hashing import UNKNOWN
 from lexloom.models.linear.kernel import judge_kernel, work_for
 from lexloom.text.documents import Documents, encode_text, encode_types
@@ -71,31 +80,25 @@ class LinearClassifier:
         self.thresholds = np.full(len(labels), 0.5 if threshold is None else threshold, np.float32)
         self.threads = threads or available_cores()
 
-    def types(self, others: Sequence[str] = ()) -> Types:
-        """Give what features need to know of the vocabulary, and of other tokens whose numbers come after its."""
-        ranks = np.arange(len(self.vocabulary), dtype=np.uint32)
-        ranks[self.vocabulary.unk_id] = UNKNOWN
-        return self._with_others(types_of(self.vocabulary.tokens, ranks, self.config), others)
-
     def predict_corpus(self, corpus: Corpus) -> Iterator[np.ndarray]:
         """Give the probabilities of documents, float32 (n, C), a few megabytes of text at a time, in their order.
 
         Raises:
             InputError: the corpus cannot be read.
         """
-        types, judge = self.types(), self._judge()
+        types = types_of_vocabulary(self.vocabulary, (), self.config)
         for documents, tokens in encode_types(corpus, self.tokenizer, self.vocabulary):
-            types = self._with_others(types, tokens)
-            yield judge(self._features(documents, types))
+            types = with_others(types, tokens, self.config)
+            yield self.judge(self._features(documents, types))
 
     def predictor(self, others: Sequence[str] = ()) -> Callable[[Documents], np.ndarray]:
         """Give what takes n documents to probabilities, float32 (n, C); their ids are the vocabulary's, and then those of others."""
-        types, judge = self.types(others), self._judge()
-        return lambda documents: judge(self._features(documents, types))
+        types = types_of_vocabulary(self.vocabulary, others, self.config)
+        return lambda documents: self.judge(self._features(documents, types))
 
-    def _with_others(self, types: Types, tokens: Sequence[str]) -> Types:
-        """Add tokens outside of the vocabulary."""
-        return types.extended(types_of(tokens, np.full(len(tokens), UNKNOWN), self.config)) if tokens else types
+    def features(self, documents: Documents, others: Sequence[str] = ()) -> Features:
+        """Find the features of documents whose ids are the vocabulary's, and then those of others."""
+        return self._features(documents, types_of_vocabulary(self.vocabulary, others, self.config))
 
     def _features(self, documents: Documents, types: Types) -> Features:
         found = features_of(documents.truncated(self.max_tokens), types, self.config, len(self.vocabulary))
@@ -112,24 +115,20 @@ class LinearClassifier:
         row_of[self.buckets] = np.arange(len(self.buckets), dtype=np.int32)
         return row_of
 
-    def _judge(self) -> Callable[[Features], np.ndarray]:
+    def judge(self, features: Features) -> np.ndarray:
+        """Give the probabilities of n documents, float32 (n, C)."""
         kernel = judge_kernel(self.dim, len(self.labels), self.labels.several)
         flat, output = self.rows.reshape(-1), self.output.reshape(-1)
+        number, longest = len(features.lengths), int(np.diff(features.starts).max(initial=0))
+        out = np.empty((number, len(self.labels)), np.float32)
 
-        def judge(features: Features) -> np.ndarray:
-            number = len(features.lengths)
-            out = np.empty((number, len(self.labels)), np.float32)
-            longest = int(np.diff(features.starts).max(initial=0))
+        def job(first: int) -> None:
+            work = work_for(self.dim, len(self.labels), longest)
+            kernel(work, features, first, min(first + _JOB, number), flat, output, out)
 
-            def job(first: int) -> None:
-                work = work_for(self.dim, len(self.labels), longest)
-                kernel(work, features, first, min(first + _JOB, number), flat, output, out)
-
-            with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(job, range(0, number, _JOB)))
-            return out
-
-        return judge
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(job, range(0, number, _JOB)))
+        return out
 
     def explain(self, text: str, label: str | None = None) -> Explanation:
         """Say which words of a document speak for a label; an n-gram's part is shared by its words.
@@ -147,7 +146,7 @@ class LinearClassifier:
         own = types_of(tokens, np.array([self._rank(index.get(token)) for token in tokens], np.uint32), self.config)
         document = Documents(np.arange(len(tokens), dtype=np.uint32), np.array([0, len(tokens)]))  # each token a type of its own
         whole = self._features(document, own)
-        probabilities = self._judge()(whole)[0]
+        probabilities = self.judge(whole)[0]
         number = int(probabilities.argmax()) if label is None else self.labels.number_of(label)
         direction, row_of = self._direction(whole, number), self._row_of
         scores = np.zeros(len(tokens))

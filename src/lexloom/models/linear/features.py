@@ -13,6 +13,7 @@ import polars as pl
 from lexloom.models.classifier_config import LinearConfig
 from lexloom.models.linear.hashing import UNKNOWN, find_features, hash_types, keep_known, number_buckets
 from lexloom.text.documents import Documents
+from lexloom.text.vocabulary import Vocabulary
 
 
 class Features(NamedTuple):
@@ -63,6 +64,18 @@ def types_of(tokens: Sequence[str], ranks: np.ndarray, config: LinearConfig) -> 
     grams = np.empty(room, np.uint32)
     hash_types(text, ends, config.min_char_ngram, longest, config.buckets, hashes, grams, gram_starts)
     return Types(ranks.astype(np.uint32), hashes, grams[: gram_starts[-1]], gram_starts)
+
+
+def types_of_vocabulary(vocabulary: Vocabulary, others: Sequence[str], config: LinearConfig) -> Types:
+    """Hash the tokens of a vocabulary, each of which has a row but unk, and others whose numbers come after theirs."""
+    ranks = np.arange(len(vocabulary), dtype=np.uint32)
+    ranks[vocabulary.unk_id] = UNKNOWN
+    return with_others(types_of(vocabulary.tokens, ranks, config), others, config)
+
+
+def with_others(types: Types, tokens: Sequence[str], config: LinearConfig) -> Types:
+    """Put tokens outside of the vocabulary behind what is known."""
+    return types.extended(types_of(tokens, np.full(len(tokens), UNKNOWN), config)) if tokens else types
 
 
 def features_of(documents: Documents, types: Types, config: LinearConfig, words: int) -> Features:
