@@ -5,16 +5,20 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.classifier import SECTIONS as CLASSIFIERS
 from benchmarks.language_model import SECTIONS as LANGUAGE_MODELS
 from benchmarks.report import keep, machine, print_table
 from benchmarks.sections import SECTIONS as VECTORS
 from benchmarks.setting import WORK, Setting
 
-SECTIONS = VECTORS | LANGUAGE_MODELS
-GROUPS = {"vectors": list(VECTORS), "lm": list(LANGUAGE_MODELS)}
+SECTIONS = VECTORS | LANGUAGE_MODELS | CLASSIFIERS
+GROUPS = {"vectors": list(VECTORS), "lm": list(LANGUAGE_MODELS), "classifier": list(CLASSIFIERS)}
 FILES = {
-    "enwiki/enwiki_100mb.txt.xz": {*VECTORS, "ptb-vectors"} - {"torch"},
+    "enwiki/enwiki_100mb.txt.xz": {*VECTORS, "ptb-vectors", "sst", "sst-vectors"} - {"torch"},
     "lm/timemachine.txt": {"time-machine", "lm-speed", "lm-generate", "lm-one-hot"},
+    "classify/stsa.binary.train.gz": {"sst", "sst-vectors", "classifier-predict"},
+    "classify/rt-polarity.all.gz": {"mr"},
+    "classify/imdb.train.tsv.xz": {"sst-vectors", "linear-speed", "linear-quality", "classifier-predict"},
     "lm/ptb.train.txt.xz": {"torch", "ptb-zaremba", "ptb-recipe", "ptb-vectors", "lm-speed", "lm-softmax", "lm-one-hot"},
 }
 

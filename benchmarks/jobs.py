@@ -4,7 +4,10 @@ A job imports only what it measures, so that neither side pays for the other.
 """
 
 import json
+import os
+import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -111,6 +114,37 @@ def nearest(vectors: str, word: str, k: int) -> Result:
     from lexloom.vectors.search import neighbors
 
     return {"words": [neighbor.token for neighbor in neighbors(load_vectors(vectors), word, k)]}
+
+
+# ---- classifiers ---------------------------------------------------------------------------------------------------------------------
+
+
+def fasttext_classifier(corpus: str, out: str, dim: int, ngrams: int, threads: int, seed: int = 0, test: str | None = None) -> Result:
+    """Train fastText's classifier, save it, and test it; the speed is its own figure, of training alone."""
+    import fasttext
+
+    options = {"dim": dim, "wordNgrams": ngrams, "bucket": 2_000_000, "epoch": 5, "lr": 0.5, "thread": threads, "seed": seed}
+    with tempfile.TemporaryFile() as told:
+        screen = os.dup(2)
+        os.dup2(told.fileno(), 2)
+        try:
+            model = fasttext.train_supervised(input=corpus, verbose=2, **options)
+        finally:
+            os.dup2(screen, 2)
+        told.seek(0)
+        speeds = re.findall(rb"words/sec/thread:\s+(\d+)", told.read())
+    model.save_model(out)
+    accuracy = None if test is None else model.test(test)[1]
+    return {"words_per_second": int(speeds[-1]) * threads, "accuracy": accuracy}
+
+
+def fasttext_predict(model: str, text: str) -> Result:
+    """Load a classifier of fastText and let it label the lines of a file."""
+    import fasttext
+
+    lines = Path(text).read_text(encoding="utf-8").splitlines()
+    labels, _ = fasttext.load_model(model).predict(lines)
+    return {"lines": len(labels)}
 
 
 # ---- queries and loading -------------------------------------------------------------------------------------------------------------
@@ -238,8 +272,6 @@ def train_in_turns(text: str, loop: dict[str, Any], threads: int) -> Result:
 
 def generate(model: str, prompt: str, length: int, temperature: float) -> Result:
     """Let a language model go on from a prompt, on one core; loading it is not counted, warming its state up is."""
-    import os
-
     if hasattr(os, "sched_setaffinity"):  # before NumPy counts the cores
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     from lexloom.decoding.sampling_config import SamplingConfig

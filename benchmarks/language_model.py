@@ -4,10 +4,8 @@ As in `sections.py`, the bars are those that the project set itself before it wa
 bare PyTorch loop that it stands beside is `bare.py`, and a `Loop` tells both the same.
 """
 
-import json
 import math
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.loop import LAST, Loop
-from benchmarks.processes import ROOT, Run, run_job, run_lexloom
+from benchmarks.processes import ROOT, Run, run_job, run_training
 from benchmarks.report import Row, Section
 from benchmarks.setting import WORK, Setting
 
@@ -122,9 +120,8 @@ def ptb_vectors(setting: Setting) -> Section:
     """Random, pre-trained and frozen, pre-trained and fine-tuned: one model, ten minutes each, vectors from Wikipedia."""
     section, vectors = Section(), WORK / "lm-vectors"
     minutes, dim = (0.1, 20) if setting.quick else (10, VECTOR_DIM)
-    shutil.rmtree(vectors, ignore_errors=True)
     training = ("--dim", dim, "--epochs", 1 if setting.quick else 5, "--tokenizer", "whitespace", "--threads", setting.threads)
-    section.runs.append(run_lexloom("vectors", "train", setting.treebank_like(), "--out", vectors, *training))
+    section.runs.append(run_training("vectors", setting.treebank_like(), vectors, *training)[0])
     stretched = ("--vectors", vectors, "--vectors-std", _RANDOM_STD)
     arms: dict[str, Sequence[object]] = {
         "random": (),
@@ -224,13 +221,8 @@ def lm_one_hot(setting: Setting) -> Section:
 
 def _train(setting: Setting, text: Path, *options: object, name: str, allowed: str | None = None) -> Run:
     """Train with lexloom in a new folder; the result is what its log and its model say."""
-    out = WORK / name
-    shutil.rmtree(out, ignore_errors=True)
-    where = ("--out", out, "--accelerator", "cpu", "--threads", setting.threads)
-    run = run_lexloom("lm", "train", text, *where, *options, allowed=allowed)
-    log, model = out / "training.jsonl", out / "lexloom.json"
-    epochs = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    facts = json.loads(model.read_text()) if model.exists() else {}
+    where = ("--accelerator", "cpu", "--threads", setting.threads)
+    run, epochs, facts = run_training("lm", text, WORK / name, *where, *options, allowed=allowed)
     return replace(run, result=_summary(epochs) | _facts(facts))
 
 

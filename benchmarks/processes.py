@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -48,6 +49,26 @@ def run_lexloom(*arguments: object, environment: Mapping[str, str] | None = None
         RuntimeError: it failed otherwise.
     """
     return _run([str(Path(sys.executable).with_name("lexloom")), *map(str, arguments)], environment, allowed)
+
+
+def run_training(kind: str, text: Path, out: Path, *options: object, **how: Any) -> tuple[Run, list[dict[str, Any]], dict[str, Any]]:
+    """Run `lexloom KIND train` in a new folder.
+
+    Args:
+        kind: vectors, lm or classifier.
+        text: to train on.
+        out: the folder; what is there goes.
+        options: what follows on the command line.
+        how: environment and allowed, as for `run_lexloom`.
+
+    Returns:
+        The run, the lines of training.jsonl, and lexloom.json; both empty where the training did not come so far.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    run = run_lexloom(kind, "train", text, "--out", out, *options, **how)
+    log, model = out / "training.jsonl", out / "lexloom.json"
+    epochs = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return run, epochs, json.loads(model.read_text()) if model.exists() else {}
 
 
 def run_job(name: str, **options: object) -> Run:

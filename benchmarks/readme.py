@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.classifier import SECTIONS as CLASSIFIERS
 from benchmarks.language_model import SECTIONS as LANGUAGE_MODELS
 from benchmarks.processes import ROOT
 from benchmarks.report import shown
 from benchmarks.sections import SECTIONS as VECTORS
 
 RESULTS = ROOT / "benchmarks" / "results.json"
-README, VECTORS_PAGE, LM_PAGE = ROOT / "README.md", ROOT / "docs" / "vectors.md", ROOT / "docs" / "language_models.md"
+README, DOCS = ROOT / "README.md", ROOT / "docs"
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 PEERS = ("gensim", "fasttext-numpy2")
-JUDGED = {"torch", *LANGUAGE_MODELS}
+PAGES = {"vectors.md": ["torch"], "language_models.md": [*LANGUAGE_MODELS], "classification.md": [*CLASSIFIERS]}
+"""The sections whose table stands in a page of docs/."""
+JUDGED = {name for names in PAGES.values() for name in names}
 BESIDE_PEERS = [name for name in VECTORS if name != "torch"]
 """The sections of the README's table; the others have theirs in docs/."""
 
@@ -107,11 +110,7 @@ def fill(text: str, figures: str) -> str:
 
 def filled_pages(results: dict[str, Any] | None) -> dict[Path, str]:
     """Give the whole text of every page that shows figures, filled."""
-    figures = {
-        README: render(results),
-        VECTORS_PAGE: render_judged(results, ["torch"]),
-        LM_PAGE: render_judged(results, [*LANGUAGE_MODELS]),
-    }
+    figures = {README: render(results)} | {DOCS / page: render_judged(results, names) for page, names in PAGES.items()}
     return {page: fill(page.read_text(encoding="utf-8"), part) for page, part in figures.items()}
 
 
@@ -120,7 +119,7 @@ def main() -> None:
     source = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
     results = json.loads(source.read_text()) if source.exists() else None
     if source != RESULTS:
-        print(render(results), render_judged(results, ["torch", *LANGUAGE_MODELS]), sep="\n")
+        print(render(results), *(render_judged(results, names) for names in PAGES.values()), sep="\n")
         return
     for page, text in filled_pages(results).items():
         page.write_text(text, encoding="utf-8")

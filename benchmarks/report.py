@@ -75,6 +75,14 @@ class Section:
         row = Row(what, unit, list(ours), list(peer), peer_name, f"{value:.2f} times", f"at most {most:g} times", value <= most)
         self.rows.append(row)
 
+    def paired(self, what: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, *, judged: bool) -> None:
+        """Add a row of scores seed by seed: is the mean difference larger than its spread? Where it is judged, ours may not be lower so."""
+        differences = [mine - theirs for mine, theirs in zip(ours, peer, strict=True)]
+        value, spread = statistics.mean(differences), statistics.stdev(differences) if len(differences) > 1 else 0.0
+        word = "within" if abs(value) <= spread else "beyond"
+        bar, met = ("not below by more than the spread", value >= -spread) if judged else ("", None)
+        self.rows.append(Row(what, "score", list(ours), list(peer), peer_name, f"{value:+.4f}, {word} its spread {spread:.4f}", bar, met))
+
     def lower(self, what: str, unit: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, *, judged: bool) -> None:
         """Add a row of scores of which the lower is the better, means compared; where it is judged, ours may not be higher."""
         value = statistics.mean(ours) - statistics.mean(peer)

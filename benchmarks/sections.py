@@ -3,7 +3,6 @@
 The bars are those that the project set itself before it was built; they are not moved to fit.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import Run, run_job, run_lexloom
+from benchmarks.processes import Run, run_job, run_training
 from benchmarks.report import Section
 from benchmarks.setting import WORK, Setting
 
@@ -21,17 +20,13 @@ FASTTEXT_THREADS = 10  # below ten it leaves part of the input matrix uninitiali
 
 def _train(setting: Setting, corpus: Path, *options: object, name: str = "lexloom", cold: bool = False) -> tuple[Run, list[dict[str, Any]]]:
     """Train with lexloom in a new folder; return the run and the lines of its training.jsonl."""
-    out = WORK / name
-    shutil.rmtree(out, ignore_errors=True)
     environment = {}
     if cold:
         compiled = WORK / "compiled"
         shutil.rmtree(compiled, ignore_errors=True)
         environment = {"NUMBA_CACHE_DIR": str(compiled)}
-    command = ("vectors", "train", corpus, "--out", out, "--threads", setting.threads, *options)
-    done = run_lexloom(*command, environment=environment)
-    epochs = [json.loads(line) for line in (out / "training.jsonl").read_text().splitlines()]
-    return replace(done, result={"epochs": epochs}), epochs
+    run, epochs, _ = run_training("vectors", corpus, WORK / name, "--threads", setting.threads, *options, environment=environment)
+    return replace(run, result={"epochs": epochs}), epochs
 
 
 def _speed(epochs: list[dict[str, Any]]) -> float:

@@ -1,11 +1,14 @@
 """What a run measures on: the corpora, prepared once and kept under benchmarks/work, and how much of everything."""
 
+import gzip
 import lzma
+import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 WORK = Path(__file__).parent / "work"
 MAX_LINE_WORDS = 1000  # gensim silently drops what follows the 10,000th word of a line
@@ -16,6 +19,9 @@ _TREEBANK_WORD = re.compile(  # lower case; abbreviations keep their stop, cliti
     r"|jan|feb|aug|sept|oct|nov|dec)\."
     r"|\d+(?:[.,]\d+)*(?![\w-])|\w+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|m|d)\b|\w+(?:-\w+)*|[$&#]"
 )
+_SENTENCE_WORD = re.compile(  # as in the sentences of the Stanford Sentiment Treebank, lower case: marks are words, clitics stand apart
+    r"(?:[a-z]\.){2,}|\w+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|m|d)\b|\w+(?:-\w+)*|[^\w\s]"
+)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _Split = Callable[[str], list[str]]
 
@@ -25,7 +31,7 @@ class Setting:
     """How a run is made.
 
     Attributes:
-        data: the folder with enwiki/, wordsim/ and lm/.
+        data: the folder with enwiki/, wordsim/, lm/ and classify/.
         quick: a slice of the text, one seed, one round: to see that everything runs. Its figures judge nothing.
         threads: threads of every tool.
     """
@@ -103,6 +109,65 @@ class Setting:
 
         return _prepare(WORK / f"time-machine-{size or 'whole'}.txt", text)
 
+    def sentences_of_wikipedia(self) -> Path:
+        """The Wikipedia text split as the sentences about films are."""
+        name, size = ("sentences-quick", 1 << 21) if self.quick else ("sentences", None)
+        return self._prepared(name, size, _split_sentence)
+
+    def sentences_of_reviews(self) -> Path:
+        """The training texts of IMDB, split likewise, without labels."""
+        return _prepare(
+            WORK / f"reviews{self._size}.txt", lambda: (" ".join(_split_sentence(text)) + "\n" for _, text in self._reviews("train"))
+        )
+
+    def treebank_sentences(self, part: str) -> Path:
+        """SST-2: train, dev or test; a label, a tab, a sentence about a film, split already."""
+        return _prepare(WORK / f"sst-{part}{self._size}.tsv", lambda: map(_labelled, self._few(self._sentences(part), 600)))
+
+    def movie_review_fold(self, number: int, folds: int) -> tuple[Path, Path]:
+        """MR without and with one of its folds: for training and for testing; 1 is the first fold."""
+        train, test = (WORK / f"mr-{number}-{part}{self._size}.tsv" for part in ("train", "test"))
+
+        def rows() -> list[str]:
+            source = self.data / "classify/rt-polarity.all.gz"
+            pairs = [line.rstrip("\n").split(" ", 1) for line in _lines(source, "latin-1")]
+            return list(self._few(map(_labelled, random.Random(1).sample(pairs, len(pairs))), 1000))
+
+        _prepare(test, lambda: iter(rows()[number - 1 :: folds]))
+        return _prepare(train, lambda: (row for place, row in enumerate(rows()) if place % folds != number - 1)), test
+
+    def reviews(self, part: str) -> Path:
+        """IMDB, train or test, in fastText's format, lower-cased words and marks, in random order."""
+        rows = lambda: (f"__label__{label} {' '.join(_split_sentence(text))}\n" for label, text in self._reviews(part))  # noqa: E731
+        return _prepare(WORK / f"imdb-{part}{self._size}.txt", rows)
+
+    def million_sentences(self) -> Path:
+        """SST-2's training sentences over and over, a million lines without labels."""
+        count = 10_000 if self.quick else 1_000_000
+
+        def lines() -> Iterator[str]:
+            sentences = [sentence for _, sentence in self._sentences("train")]
+            return (f"{sentence}\n" for sentence in islice(chain.from_iterable(_shuffles(sentences)), count))
+
+        return _prepare(WORK / f"sst-{count}.txt", lines)
+
+    @property
+    def _size(self) -> str:
+        return "-quick" if self.quick else ""
+
+    def _few(self, rows: Iterable[Any], count: int) -> Iterable[Any]:
+        return islice(rows, count) if self.quick else rows
+
+    def _sentences(self, part: str) -> Iterator[list[str]]:
+        """Labels and sentences of SST-2."""
+        return (line.rstrip("\n").split(" ", 1) for line in _lines(self.data / f"classify/stsa.binary.{part}.gz"))
+
+    def _reviews(self, part: str) -> Iterable[list[str]]:
+        """Labels and lower-cased texts of IMDB, in random order."""
+        lines = list(_lines(self.data / f"classify/imdb.{part}.tsv.xz"))
+        random.Random(1).shuffle(lines)
+        return self._few((line.rstrip("\n").replace("<br />", " ").lower().split("\t", 1) for line in lines), 500)
+
     def _prepared(self, name: str, size: int | None, split: _Split = _WORD.findall) -> Path:
         """Split the first `size` characters of the Wikipedia text (all of it: None) into words, once."""
         source = self.data / "enwiki/enwiki_100mb.txt.xz"
@@ -113,8 +178,23 @@ def _split_treebank(line: str) -> list[str]:
     return ["N" if _NUMBER.fullmatch(word) else word for word in _TREEBANK_WORD.findall(line.replace("\u2019", "'"))]
 
 
-def _lines(source: Path) -> Iterator[str]:
-    with lzma.open(source, "rt", encoding="utf-8", errors="replace") as text:
+def _split_sentence(line: str) -> list[str]:
+    return _SENTENCE_WORD.findall(line.replace("\u2019", "'"))
+
+
+def _labelled(row: list[str]) -> str:
+    return "\t".join(row) + "\n"
+
+
+def _shuffles(rows: list[str]) -> Iterator[list[str]]:
+    draw = random.Random(1)
+    while True:
+        yield draw.sample(rows, len(rows))
+
+
+def _lines(source: Path, encoding: str = "utf-8") -> Iterator[str]:
+    opened = (gzip if source.suffix == ".gz" else lzma).open(source, "rt", encoding=encoding, errors="replace")
+    with opened as text:
         yield from text
 
 

@@ -7,7 +7,7 @@ import pytest
 import zstandard
 
 from lexloom.demo import harvest as module
-from lexloom.demo.harvest import cache_folder, harvest_docstrings, package_roots, python_files, read_file
+from lexloom.demo.harvest import cache_folder, harvest_docstrings, package_of, package_roots, python_files, read_file
 from lexloom.errors import InputError
 
 
@@ -52,6 +52,25 @@ def test_every_paragraph_comes_once(packages, tmp_path):
     assert (found.documents, found.words, found.files, found.unreadable, found.cached) == (3, 15, 4, 0, False)
 
 
+def test_every_paragraph_has_its_package_and_none_where_several_have_it(packages, tmp_path):
+    write(packages, {"c.py": docstring("The second file is here."), "c/d/e.py": docstring("A file deeper down.")})
+    write(packages, {"not-a-name/f.py": docstring("Nobody can import this.")})
+    found = gather(packages, tmp_path / "cache")
+    assert dict(zip(lines_of(found.path), lines_of(found.packages), strict=True)) == {
+        "The first file is here.": "a",
+        "Return the mean of it.": "a",
+        "The second file is here.": "",
+        "A file deeper down.": "c",
+        "Nobody can import this.": "",
+    }
+
+
+def test_a_package_is_what_comes_first_below_the_nearest_root():
+    roots = [Path("/lib"), Path("/lib/site-packages")]
+    files = ["/lib/ast.py", "/lib/email/mime/text.py", "/lib/site-packages/numpy/linalg/__init__.py"]
+    assert [package_of(Path(file), roots) for file in files] == ["ast", "email", "numpy"]
+
+
 def test_the_order_is_the_same_whatever_the_files_are_called(tmp_path):
     texts = [f"The paragraph is number {n}." for n in range(50)]
     first = write(tmp_path / "first", {f"{n:02}.py": docstring(text) for n, text in enumerate(texts)})
@@ -65,7 +84,7 @@ def test_the_cache_serves_until_a_file_changes(packages, tmp_path):
     first = gather(packages, tmp_path / "cache")
     again = gather(packages, tmp_path / "cache", progress=lambda *_: pytest.fail("read again"))
     assert again.cached
-    assert (again.path, again.documents, again.words) == (first.path, first.documents, first.words)
+    assert (again.path, again.packages, again.documents, again.words) == (first.path, first.packages, first.documents, first.words)
     write(packages, {"c.py": docstring("A third file is here.")})
     changed = gather(packages, tmp_path / "cache")
     assert not changed.cached

@@ -31,7 +31,7 @@ def console():
 
 @pytest.fixture(autouse=True)
 def asked(monkeypatch):
-    """Keep the training short, and note down what the second half is asked for; test_models.py runs it."""
+    """Keep the training short, and note down what the second half is asked for; test_models.py and test_classifier.py run it."""
     calls = []
 
     def compare(console, lines, vectors, folder, prompt):
@@ -39,6 +39,7 @@ def asked(monkeypatch):
         return [Arm("random rows", folder / "model-random", 1, 1.0, 2.0), Arm("the vectors", folder / "model-vectors", 1, 1.0, 2.0)]
 
     monkeypatch.setattr(tour, "_EPOCHS", (1, 2))
+    monkeypatch.setattr(tour, "tell_packages_apart", lambda _console, harvest, folder: harvest and folder / "classifier")
     monkeypatch.setattr(tour, "compare_embeddings", compare)
     return calls
 
@@ -60,13 +61,14 @@ def test_the_tour_of_a_text_leaves_vectors_and_a_picture(text, tmp_path, console
 def test_the_models_get_the_lines_of_the_text(text, tmp_path, console, asked):
     run_tour(text, tmp_path / "out", console=console)
     assert asked == [(text.read_text().splitlines(), "")]
-    assert f'lm generate {tmp_path / "out" / "model-vectors"} --prompt ""' in printed(console)
+    assert f"lm generate {tmp_path / 'out' / 'model-vectors'} --prompt ''" in printed(console)
 
 
 def test_without_models_no_command_for_them_is_shown(text, tmp_path, console, monkeypatch):
     monkeypatch.setattr(tour, "compare_embeddings", lambda *_: [])
     run_tour(text, tmp_path / "out", console=console)
     assert " lm " not in printed(console)
+    assert " classifier " not in printed(console)
 
 
 def test_words_are_folded_to_lower_case(text, tmp_path, console):
@@ -80,12 +82,13 @@ def test_a_second_tour_replaces_the_first(text, tmp_path, console):
 
 
 def test_without_a_corpus_the_docstrings_are_toured(text, tmp_path, console, monkeypatch, asked):
-    found = Harvest(path=text, documents=1200, words=14_400, files=7, unreadable=2, seconds=1.0, cached=False)
+    found = Harvest(path=text, packages=text, documents=1200, words=14_400, files=7, unreadable=2, seconds=1.0, cached=False)
     monkeypatch.setattr(tour, "harvest_docstrings", lambda progress: found)
     run_tour(out=tmp_path / "out", console=console)
     assert "2 of 7 files could not be read" in printed(console)
     assert "matrix" in printed(console)
     assert asked[0][1] == "returns the"
+    assert f"classifier explain {tmp_path / 'out' / 'classifier'} 'Return the" in printed(console)
 
 
 @pytest.mark.parametrize("content", [None, ""], ids=["missing", "empty"])

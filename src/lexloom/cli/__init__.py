@@ -18,7 +18,9 @@ HOOKS = (apply_toml, refuse_fractions)
 
 app = cyclopts.App(name="lexloom", help=HELP, version=__version__, help_format="markdown", config=HOOKS)
 app.command("lexloom.cli.classifier:app", name="classifier", help="Train text classifiers, let them predict, judge them, ask them why.")
-app.command("lexloom.cli.demo:demo", name="demo", help="Train vectors and a language model on text that this machine already has.")
+app.command(
+    "lexloom.cli.demo:demo", name="demo", help="Train vectors, a language model and a classifier on text that this machine already has."
+)
 app.command("lexloom.cli.lm:app", name="lm", help="Train language models, judge them, let them write.")
 app.command("lexloom.cli.vectors:app", name="vectors", help="Train word vectors, question, judge, convert and plot them.")
 

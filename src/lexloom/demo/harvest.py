@@ -1,7 +1,7 @@
 """The corpus that every machine already has: the docstrings of the installed Python packages.
 
 Files are parsed with `ast` and never imported. Every paragraph of prose becomes a document; what was found is kept compressed in the
-user's cache folder and made anew when a package was added, removed or changed.
+user's cache folder, with the package that each paragraph comes from, and made anew when a package was added, removed or changed.
 """
 
 import ast
@@ -26,9 +26,9 @@ from lexloom.files import read_json, write_atomically, write_json
 Progress = Callable[[int, int], None]
 """Called with the number of files read so far and the number of all files."""
 
-_RULES = 2  # raise it when prose.py or the choice of files changes: older caches are then made anew
+_RULES = 3  # raise it when prose.py or the choice of files changes: older caches are then made anew
 _SKIPPED_FOLDERS = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "lib2to3"}
-_TEXT, _FACTS = "docstrings.txt.zst", "harvest.json"
+_TEXT, _PACKAGES, _FACTS = "docstrings.txt.zst", "packages.txt.zst", "harvest.json"
 _CHUNK = 32  # files handed to a worker at a time
 _SCOPES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -39,6 +39,7 @@ class Harvest:
 
     Attributes:
         path: a zstd-compressed text file in UTF-8, a paragraph a line.
+        packages: another, in which each of these lines has the package of its paragraph; it is empty where several have the same, or none.
         documents: its paragraphs.
         words: its words, split at spaces.
         files: Python files looked at.
@@ -48,6 +49,7 @@ class Harvest:
     """
 
     path: Path
+    packages: Path
     documents: int
     words: int
     files: int
@@ -77,12 +79,13 @@ def harvest_docstrings(roots: list[Path] | None = None, *, cache: Path | None = 
     if cached := _find(folder, key):
         return cached
     started = time.perf_counter()
-    documents, unreadable = _gather(files, progress)
+    documents, unreadable = _gather(files, roots, progress)
     if not documents:
         where = ", ".join(map(str, roots)) or "no folder"
         raise InputError(f"{where}: no docstrings in {len(files)} Python files; name a text of your own with --corpus FILE")
     found = Harvest(
         path=folder / _TEXT,
+        packages=folder / _PACKAGES,
         documents=len(documents),
         words=sum(document.count(" ") + 1 for document in documents),
         files=len(files),
@@ -120,6 +123,16 @@ def _walk(folder: str) -> Iterator[tuple[Path, int]]:
             yield Path(entry.path), entry.stat().st_size
 
 
+def package_of(file: Path, roots: list[Path]) -> str:
+    """Name the package or module that a file belongs to: what comes first below its root, and one root may lie in another.
+
+    What cannot be imported by such a name belongs to none, the empty name.
+    """
+    root = max((root for root in roots if file.is_relative_to(root)), key=lambda root: len(root.parts))
+    name = file.relative_to(root).parts[0].removesuffix(".py")
+    return name if name.isidentifier() else ""
+
+
 def cache_folder() -> Path:
     """The folder where the platform wants caches: XDG_CACHE_HOME first, then the platform's own."""
     if chosen := os.environ.get("XDG_CACHE_HOME"):
@@ -132,20 +145,23 @@ def cache_folder() -> Path:
 # ---- reading the files ---------------------------------------------------------------------------------------------------------------
 
 
-def _gather(files: list[tuple[Path, int]], progress: Progress | None) -> tuple[list[str], int]:
-    """Read all files, in worker processes where that pays, and drop the paragraphs seen before; also count unreadable files."""
-    documents: dict[str, None] = {}
+def _gather(files: list[tuple[Path, int]], roots: list[Path], progress: Progress | None) -> tuple[dict[str, str], int]:
+    """Read all files, in worker processes where that pays: every paragraph once, with its package; also count unreadable files."""
+    documents: dict[str, str] = {}
     unreadable = 0
-    for done, found in enumerate(_read_all([path for path, _ in files]), start=1):
+    paths = [path for path, _ in files]
+    for done, (path, found) in enumerate(zip(paths, _read_all(paths), strict=True), start=1):
         if found is None:
             unreadable += 1
         else:
-            documents.update(dict.fromkeys(found))
+            package = package_of(path, roots)
+            documents.update({paragraph: package if documents.get(paragraph, package) == package else "" for paragraph in found})
         if progress is not None and (done % _CHUNK == 0 or done == len(files)):
             progress(done, len(files))
     # Shuffled, the same way every time. In the order of the files a paragraph resembles those before it; a model with a high learning
     # rate then does well by remembering the latest ones, and its loss *rises* as the rate falls.
-    return sorted(documents, key=lambda document: hashlib.blake2b(document.encode("utf-8", "replace"), digest_size=8).digest()), unreadable
+    order = sorted(documents, key=lambda document: hashlib.blake2b(document.encode("utf-8", "replace"), digest_size=8).digest())
+    return {document: documents[document] for document in order}, unreadable
 
 
 def _read_all(paths: list[Path]) -> Iterator[list[str] | None]:
@@ -195,23 +211,24 @@ def _find(folder: Path, key: str) -> Harvest | None:
     """Find an earlier harvest of the same files; whatever is damaged counts as not there."""
     try:
         facts = read_json(folder / _FACTS)
-        if facts.pop("key") == key and (folder / _TEXT).is_file():
-            return Harvest(path=folder / _TEXT, cached=True, **facts)
+        if facts.pop("key") == key and (folder / _TEXT).is_file() and (folder / _PACKAGES).is_file():
+            return Harvest(path=folder / _TEXT, packages=folder / _PACKAGES, cached=True, **facts)
     except (FormatError, KeyError, TypeError, AttributeError):
         pass
     return None
 
 
-def _keep(folder: Path, key: str, found: Harvest, documents: list[str]) -> None:
+def _keep(folder: Path, key: str, found: Harvest, documents: dict[str, str]) -> None:
     import zstandard
 
-    facts = {name: value for name, value in asdict(found).items() if name not in ("path", "cached")}
+    facts = {name: value for name, value in asdict(found).items() if name not in ("path", "packages", "cached")}
     try:
         with write_atomically(folder) as temporary:
             temporary.mkdir()
-            with (temporary / _TEXT).open("wb") as file, zstandard.ZstdCompressor(level=3).stream_writer(file) as stream:
-                for document in documents:
-                    stream.write((document + "\n").encode("utf-8", "replace"))
+            for name, lines in ((_TEXT, documents.keys()), (_PACKAGES, documents.values())):
+                with (temporary / name).open("wb") as file, zstandard.ZstdCompressor(level=3).stream_writer(file) as stream:
+                    for line in lines:
+                        stream.write((line + "\n").encode("utf-8", "replace"))
             write_json(temporary / _FACTS, {"key": key, **facts})
     except OSError as error:
         raise InputError(f"{folder}: cannot keep the docstrings there: {error}; name another place with XDG_CACHE_HOME") from error

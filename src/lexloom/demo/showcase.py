@@ -10,6 +10,7 @@ from lexloom.vectors.table import Vectors
 DOCSTRING_WORDS = ("file", "matrix", "server", "thread", "mean", "image", "polynomial", "exception", "left", "datetime")
 DOCSTRING_ANALOGIES = (("width", "height", "horizontal"), ("read", "write", "input"), ("compute", "computes", "return"))
 DOCSTRING_PROMPT = "returns the"
+DOCSTRING_SENTENCE = "Return the eigenvalues of a symmetric matrix."
 DOCSTRING_THEMES = {
     "numbers": "integer integers float floats complex real signed unsigned decimal fraction",
     "linear algebra": "matrix matrices vector eigenvalues eigenvectors sparse diagonal triangular transpose inverse",

@@ -1,19 +1,19 @@
-"""The tour: from text to word vectors, with everything that they can be asked, and on to a language model; a minute for each half."""
+"""The tour: from text to word vectors, with everything that they can be asked, on to a language model, and to a classifier in seconds."""
 
-import os
-import sys
 import time
 from os import PathLike, fspath
 from pathlib import Path
-from shutil import which
 from typing import TYPE_CHECKING, Any
 
+from lexloom.demo.classifier import tell_packages_apart
 from lexloom.demo.harvest import Harvest, harvest_docstrings
 from lexloom.demo.models import compare_embeddings, remembering
+from lexloom.demo.program import command
 from lexloom.demo.progress import progress_bar
 from lexloom.demo.showcase import (
     DOCSTRING_ANALOGIES,
     DOCSTRING_PROMPT,
+    DOCSTRING_SENTENCE,
     DOCSTRING_THEMES,
     DOCSTRING_WORDS,
     GENERAL_ANALOGIES,
@@ -38,11 +38,11 @@ _THEMES = 8  # as many as the picture has colours
 def run_tour(
     corpus: str | PathLike[str] | None = None, out: str | PathLike[str] = "demo-output", *, console: "Console | None" = None
 ) -> "Vectors":
-    """Train word vectors on a text and show what they know, then two small language models, one of which begins with them.
+    """Train word vectors on a text and show what they know; then two language models, one begun with them; then a classifier.
 
     Args:
         corpus: any text that `lexloom.text.readers.open_corpus` opens; by default the docstrings of the installed packages.
-        out: the folder for vectors, encoded text, picture and models; what an earlier tour left there is replaced.
+        out: the folder for vectors, encoded text, picture, models and sentences; what an earlier tour left there is replaced.
         console: where to print; standard output by default.
 
     Returns:
@@ -55,7 +55,7 @@ def run_tour(
 
     console = console or Console(highlight=False)
     folder, started = Path(out), time.perf_counter()
-    store, lines = _encode(console, corpus, folder)
+    store, lines, harvest = _encode(console, corpus, folder)
     vectors = _train(console, store, folder)
     words = _words(vectors, corpus)
     _show_neighbors(console, vectors, words)
@@ -63,17 +63,20 @@ def run_tour(
     picture = _draw(vectors, words, corpus, folder / "words.png")
     prompt = DOCSTRING_PROMPT if corpus is None else ""
     arms = compare_embeddings(console, lines, vectors, folder, prompt)
+    classifier = tell_packages_apart(console, harvest, folder)
     _say_what_next(console, folder, picture, words, time.perf_counter() - started)
     for arm in arms[-1:]:
-        console.print(f'  {_program()} lm generate {arm.folder} --prompt "{prompt}" --length 30', markup=False, soft_wrap=True)
+        _say_command(console, "lm", "generate", arm.folder, "--prompt", prompt, "--length", "30")
+    if classifier is not None:
+        _say_command(console, "classifier", "explain", classifier, DOCSTRING_SENTENCE)
     return vectors
 
 
 # ---- text and training -----------------------------------------------------------------------------------------------------------------
 
 
-def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path) -> tuple["TokenStore", list[str]]:
-    """Find the text, split it into lower-cased words and encode it; its first lines come along."""
+def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path) -> tuple["TokenStore", list[str], Harvest | None]:
+    """Find the text, split it into lower-cased words and encode it; its first lines come along, and the harvest where it is one."""
     from rich.markup import escape
 
     from lexloom.text.readers import open_corpus
@@ -81,6 +84,7 @@ def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path
     from lexloom.text.tokenizers import TokenizerConfig
     from lexloom.text.vocabulary import VocabularyConfig
 
+    harvest = None
     if corpus is None:
         harvest = _harvest(console)
         source, what = fspath(harvest.path), f"the docstrings of the installed packages, {harvest.documents:,} paragraphs"
@@ -101,7 +105,7 @@ def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path
         )
     words = f"{len(store.vocabulary.tokens):,} different ones seen {vocabulary.min_count} times or more"
     console.print(f"[bold]Text[/]: {escape(what)}; {len(store.ids):,} tokens, {words}", soft_wrap=True)
-    return store, lines
+    return store, lines, harvest
 
 
 def _harvest(console: "Console") -> Harvest:
@@ -184,16 +188,11 @@ def _say_what_next(console: "Console", folder: Path, picture: Path, words: list[
     vectors = folder / "vectors"
     console.print(f"\n[bold]Done[/] in {seconds:.0f} s. Vectors: {escape(str(vectors))}   picture: {escape(str(picture))}", soft_wrap=True)
     console.print("Try next:")
-    for command in (
-        f"vectors neighbors {vectors} {words[-1]}",
-        f"vectors convert {vectors} {folder / 'vectors.txt'} --to word2vec",
-        f"vectors plot {vectors} --out {folder / 'top.html'} --top 300",
-        "demo --corpus YOUR_TEXT.txt",
-    ):
-        console.print(f"  {_program()} {command}", markup=False, soft_wrap=True)
+    _say_command(console, "vectors", "neighbors", vectors, words[-1])
+    _say_command(console, "vectors", "convert", vectors, folder / "vectors.txt", "--to", "word2vec")
+    _say_command(console, "vectors", "plot", vectors, "--out", folder / "top.html", "--top", "300")
+    _say_command(console, "demo", "--corpus", "YOUR_TEXT.txt")
 
 
-def _program() -> str:
-    """How to call lexloom from here: by its name where the shell would find it, else by its place, as in `.venv/bin/lexloom`."""
-    script = Path(sys.executable).with_name("lexloom")
-    return os.path.relpath(script) if which("lexloom") is None and script.exists() else "lexloom"
+def _say_command(console: "Console", *arguments: str | PathLike[str]) -> None:
+    console.print(f"  {command(*arguments)}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Draw what vectors are worth: a bar an arm with a dot a seed, side by side for each encoder, as PNG."""
+"""Draw what vectors are worth: a dot a seed and their mean with its spread, arm by arm for each encoder, as PNG."""
 
 import os
 import statistics
@@ -28,26 +28,25 @@ def plot_arms(accuracies: Mapping[str, Mapping[str, Sequence[float]]], out: str 
     axes = figure.add_subplot()
     axes.grid(axis="y", color=_GRID_COLOUR, linewidth=0.8)
     axes.set_axisbelow(True)
-    width = 0.8 / max(1, len(arms))
+    width = 0.6 / max(1, len(arms))
     values = [value for group in accuracies.values() for found in group.values() for value in found]
     for number, arm in enumerate(arms):
-        colour, labelled = PALETTE[number % len(PALETTE)], False
+        colour, label = PALETTE[number % len(PALETTE)], arm
         for place, group in enumerate(accuracies.values()):
-            found = group.get(arm, ())
-            if not found:
+            if not (found := group.get(arm, ())):
                 continue
             x = place + (number - (len(arms) - 1) / 2) * width
             spread = statistics.stdev(found) if len(found) > 1 else 0.0
-            label = None if labelled else arm
+            axes.plot([x] * len(found), found, linestyle="", marker="o", markersize=4, color=colour, alpha=0.45, markeredgewidth=0)
             mean = statistics.mean(found)
-            axes.bar(x, mean, width * 0.92, color=colour, alpha=0.45, yerr=spread, ecolor=TEXT_COLOUR, capsize=3, label=label)
-            axes.plot([x] * len(found), found, linestyle="", marker="o", markersize=3.5, color=colour)
-            labelled = True
+            axes.errorbar(x, mean, spread, linestyle="", marker="D", markersize=7, color=colour, ecolor=TEXT_COLOUR, capsize=4, label=label)
+            label = "_"  # once in the legend
     low, high = min(values, default=0.0), max(values, default=1.0)
     margin = max(0.01, 0.15 * (high - low))
-    axes.set_ylim(max(0.0, low - 2 * margin), min(1.0, high + margin))
+    axes.set_ylim(max(0.0, low - margin), min(1.0, high + margin))
+    axes.set_xlim(-0.5, len(accuracies) - 0.5)
     axes.set_xticks(range(len(accuracies)), list(accuracies), color=TEXT_COLOUR)
-    axes.set_ylabel("accuracy", color=TEXT_COLOUR)
+    axes.set_ylabel("accuracy (mean, standard deviation, every seed)", color=TEXT_COLOUR)
     axes.set_title(title, fontsize=11, color=TEXT_COLOUR, parse_math=False)
     figure.legend(loc="outside lower center", ncols=len(arms), frameon=False, labelcolor=TEXT_COLOUR)
     with write_atomically(out) as temporary:
