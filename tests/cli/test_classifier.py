@@ -17,12 +17,16 @@ import torch
 
 from lexloom.cli import main
 from lexloom.models.classification import load_classifier
+from lexloom.report.comparison import plot_arms
 from lexloom.text.readers import iterable_corpus
+from lexloom.vectors.formats import write_folder
+from lexloom.vectors.table import Vectors
 
 LEXLOOM = [sys.executable, "-m", "lexloom"]
 SMALL = ("--embedding-dim", 8, "--threads", 1, "--accelerator", "cpu", "--learning-rate", 0.05, "--batch-size", 8)
 TELLING = {"neg": ["bad", "awful", "dull"], "pos": ["good", "fine", "lovely"]}
 REST = ["the", "film", "was", "a", "plot", "and", "actor"]
+WORDS = [*TELLING["neg"], *TELLING["pos"], *REST]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -665,6 +669,101 @@ def test_a_damaged_folder_is_one_line(fails, models, kind, file, damage):
     assert f"copy/{file}" in fails("classifier", "info", "copy")
 
 
+# ---- compare -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compare(run, text, monkeypatch):
+    """Compares what vectors are worth, to the linear encoder unless told otherwise, with small options."""
+    write_folder(Vectors(WORDS, np.random.default_rng(1).normal(size=(len(WORDS), 8)).astype(np.float32)), "vectors")
+    Path("test.txt").write_text(tabbed(reviews(20, seed=2)))
+    monkeypatch.setattr("lexloom.cli.show_classifier.plot_arms", lambda _accuracies, out, **_options: Path(out).touch())
+
+    def call(*options, source=text, vectors="vectors", encoder="linear"):
+        small = ("--encoders", encoder, "--epochs", 3, "--threads", 1, "--embedding-dim", 8)
+        return run("classifier", "compare", source, "--test", "test.txt", "--vectors", vectors, "--out", "out", *small, *options)
+
+    return call
+
+
+def comparison():
+    return json.loads(Path("out/comparison.json").read_text())
+
+
+def test_compare_tells_of_each_training_and_of_each_difference(compare, monkeypatch):
+    monkeypatch.setattr("lexloom.cli.show_classifier.plot_arms", plot_arms)
+    outcome = compare("--seeds", 2, "--seed", 5)
+    assert (outcome.status, outcome.err) == (0, "")
+    lines, found = outcome.out.splitlines(), comparison()
+    for line, one in zip(lines[:4], found["runs"], strict=True):
+        assert line.startswith(f"linear, {one['arm']}, seed {one['seed']}: accuracy {one['accuracy']:.4f}  ")
+    assert [(one["arm"], one["seed"]) for one in found["runs"]] == [("random", 5), ("random", 6), ("fine-tuned", 5), ("fine-tuned", 6)]
+    assert lines[4].split() == ["encoder", "rows", "accuracy", "spread", "lowest", "highest", "seeds"]
+    for line, arm in zip(lines[5:7], ("random", "fine-tuned"), strict=True):
+        values = [one["accuracy"] for one in found["runs"] if one["arm"] == arm]
+        numbers = [np.mean(values), np.std(values, ddof=1), min(values), max(values)]
+        assert line.split() == ["linear", arm, *(f"{number:.4f}" for number in numbers), "2"]
+    (difference,) = found["differences"]
+    verdict = "larger than" if difference["larger"] else "not larger than"
+    said = f"{difference['mean']:+.4f}, {verdict} its spread, {difference['spread']:.4f}"
+    assert lines[7:] == [f"linear: fine-tuned minus random is {said}", "wrote out/comparison.json and out/comparison.png"]
+    assert Path("out/comparison.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_compare_with_a_single_seed_has_no_difference_to_tell_of(compare):
+    outcome = compare("--seeds", 1)
+    assert (outcome.status, " minus " in outcome.out) == (0, False)
+    assert Path("out/comparison.png").exists()
+
+
+def test_compare_goes_on_is_left_alone_or_begins_anew(compare):
+    compare("--seeds", 1)
+    assert "out: holds a comparison; give --resume to go on with it" in complaint(compare("--seeds", 2))
+    outcome = compare("--seeds", 2, "--resume")
+    told = [line.split(":")[0] for line in outcome.out.splitlines() if ": accuracy" in line]
+    assert told == ["linear, random, seed 2", "linear, fine-tuned, seed 2"]
+    assert len(comparison()["runs"]) == 4
+    assert "cannot go on with other options" in complaint(compare("--seeds", 2, "--resume", "--word-ngrams", 1))
+    assert compare("--seeds", 1, "--overwrite").status == 0
+    assert len(comparison()["runs"]) == 2
+
+
+def test_compare_warns_once_of_what_it_could_not_read(compare):
+    Path("train.txt").write_text(tabbed(REVIEWS) + "no tab here\n")
+    Path("test.txt").write_text(tabbed(reviews(20, seed=2)) + "none here\n")
+    outcome = compare("--seeds", 2, source="train.txt")
+    bad = "lexloom: warning: 1 bad records were left out; the first: {}: expected 2 tab-separated fields (label, text), found 1"
+    assert outcome.err.splitlines() == [bad.format("train.txt:61"), bad.format("test.txt:21")]
+
+
+def test_compare_warns_once_of_vectors_that_hardly_know_the_text(compare, vectors):
+    outcome = compare("--seeds", 1, "--accelerator", "cpu", vectors=vectors, encoder="average")
+    assert outcome.status == 0
+    assert outcome.err.startswith("lexloom: warning: only 0.0% of the tokens of the text have a vector")
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "vectors is missing: a comparison needs the vectors whose worth it is about; give --vectors"),
+        (["--vectors", "gone.vec"], "gone.vec: no such file"),
+        (["--vectors", "vec.txt", "--freeze"], "freeze is set, but a comparison freezes the vectors in one of its arms by itself"),
+        (["--vectors", "vec.txt", "--held-out", "0"], "there is nothing to compare on"),
+        (["--vectors", "vec.txt", "--seeds", "0"], "seeds is 0"),
+        (["--vectors", "vec.txt", "--devices", "2"], "a comparison trains in one process"),
+        (["--vectors", "vec.txt", "--resume", "--overwrite"], "resume and overwrite are both set"),
+        (["--vectors", "vec.txt", "--encoders", "transformer"], 'Invalid value "transformer" for --encoders'),
+        (["--vectors", "vec.txt", "--encoders", "average", "linear", "--dropout", "0.1"], "dropout is 0.1, which the encoder linear"),
+        (["--vectors", "vec.txt", "--test", "gone.txt"], "gone.txt: no such file"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_makes_no_comparison_is_one_line(fails, text, options, message):
+    Path("vec.txt").write_text("good 1 2\nbad 3 4\n")
+    assert message in fails("classifier", "compare", text, "--out", "out", *options)
+
+
 # ---- starting ------------------------------------------------------------------------------------------------------------------------
 
 LOADED = """
@@ -683,7 +782,7 @@ def loaded(arguments, names):
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["evaluate"], ["export"]], ids=" ".join)
+@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["evaluate"], ["compare"], ["export"]], ids=" ".join)
 def test_help_needs_no_torch(command):
     done = loaded(["classifier", *command, "--help"], ("torch", "lightning", "polars", "numba", "matplotlib", "tokenizers", "sklearn"))
     assert done.stderr == "[]\n"

@@ -37,6 +37,7 @@ def test_sums_are_added_up_over_processes():
     sums = Sums()
     sums.add({"loss": (tensor(6.0), 2)})
     assert sums.means(lambda pair: pair + torch.tensor([1.0, 5.0]))["loss"] == 1
+    assert sums.count("loss", lambda count: count + 5) == 7
 
 
 @pytest.mark.parametrize(("loss", "expected"), [(None, None), (0.0, 1.0), (math.log(50), 50), (1e4, math.inf)])

@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 
 from lexloom.cli import main
+from lexloom.models.classification import load_classifier
 from lexloom.models.language_model import LanguageModel
+from lexloom.text.documents import LengthBuckets
+from lexloom.text.readers import iterable_corpus
 from lexloom.vectors.formats import write_folder
 from lexloom.vectors.table import Vectors
 
 WORDS = ["the", "cat", "dog", "sat", "ran", "on", "a", "mat", "by", "red", "old", "man", "with", "hat"]
 SMALL = ["--hidden-size", "12", "--batch-size", "4", "--threads", "1", "--accelerator", "cpu", "--checkpoint-seconds", "0"]
-TIMES = ("seconds", "minutes", "tokens_per_second")
+TIMES = ("seconds", "minutes", "tokens_per_second", "documents_per_second")
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +32,14 @@ def text(tmp_path_factory) -> Path:
     return path
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "lexloom", "lm", "train", *map(str, arguments)]
+def command(*arguments: object, noun: str = "lm") -> list[str]:
+    return [sys.executable, "-m", "lexloom", noun, "train", *map(str, arguments)]
 
 
-def train_here(*arguments: object) -> int:
+def train_here(*arguments: object, noun: str = "lm") -> int:
     """Train in this process; returns the exit status."""
     with pytest.raises(SystemExit) as end:
-        main(["lm", "train", *map(str, arguments)])
+        main([noun, "train", *map(str, arguments)])
     return int(end.value.code or 0)
 
 
@@ -111,3 +114,49 @@ def test_two_processes_learn_what_one_does(text, tmp_path, capfd):
     assert sorted(path.name for path in together.iterdir()) == sorted(path.name for path in alone.iterdir())
     facts = [json.loads((folder / "lexloom.json").read_text()) for folder in (alone, together)]
     assert facts[1]["movement"]["mean_distance"] == pytest.approx(facts[0]["movement"]["mean_distance"], rel=1e-3)
+
+
+def opinions(number: int, seed: int) -> str:
+    """Lines of label<TAB>text, as many of each label."""
+    draw = random.Random(seed)
+    telling = {"neg": ["bad", "dull"], "pos": ["good", "fine"]}
+    pairs = [
+        (label, draw.choices(WORDS, k=draw.randint(0, 5)) + draw.choices(telling[label], k=2)) for label in ["neg", "pos"] * (number // 2)
+    ]
+    return "".join(f"{label}\t{' '.join(words)}\n" for label, words in pairs)
+
+
+def test_two_processes_train_the_classifier_that_one_does(tmp_path, capfd, monkeypatch):
+    """One with batches of two of theirs. They leave out the odd batch of each epoch, and have too few validation documents to share."""
+    for name, number in (("train", 40), ("valid", 6), ("test", 20)):
+        (tmp_path / f"{name}.tsv").write_text(opinions(number, len(name)))
+    rest: list[object] = [tmp_path / "train.tsv", "--valid", tmp_path / "valid.tsv", "--test", tmp_path / "test.tsv"]
+    rest += ["--embedding-dim", 8, "--dropout", 0, "--learning-rate", 0.05, "--epochs", 3, "--batch-size", 8]
+    rest += ["--threads", 1, "--accelerator", "cpu", "--checkpoint-seconds", 0]
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    both = ["--devices", 2, "--strategy", "ddp"]
+    arguments = command(*rest, "--out", together, *both, noun="classifier")
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=200, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+    epoch = LengthBuckets.epoch
+
+    def pairs(buckets, number):
+        batches = epoch(buckets, number)
+        return [np.concatenate(two) for two in zip(batches[::2], batches[1::2], strict=False)] if len(batches) > 1 else batches
+
+    monkeypatch.setattr(LengthBuckets, "epoch", pairs)
+    assert train_here(*rest, "--out", alone, noun="classifier") == 0
+    one, other = log(alone), log(together)
+    assert len(one) == 3
+    for name in ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "learning_rate", "documents"):
+        assert [record[name] for record in other] == pytest.approx([record[name] for record in one], rel=1e-5)
+    assert other[0]["documents"] == 32
+    assert [line.split("documents/s")[0].rsplit("  ", 1)[0] for line in done.stdout.splitlines()] == [
+        line.split("documents/s")[0].rsplit("  ", 1)[0].replace(str(alone), str(together)) for line in capfd.readouterr().out.splitlines()
+    ]
+    assert sorted(path.name for path in together.iterdir()) == sorted(path.name for path in alone.iterdir())
+    texts = [line.split("\t")[1] for line in (tmp_path / "test.tsv").read_text().splitlines()]
+    found = [np.concatenate(list(load_classifier(folder).predict_corpus(iterable_corpus(texts)))) for folder in (alone, together)]
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4)
+    assert len(set(found[0].argmax(1))) == 2

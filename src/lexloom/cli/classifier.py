@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -283,11 +283,22 @@ def compare(
     from lexloom.cli.show_classifier import show_arms, show_run
     from lexloom.text.labels import open_labelled
     from lexloom.training.compare import compare_embeddings
+    from lexloom.training.reporter import Reporter
 
     del config  # read by the command line itself, before this
     how = {"text_field": text_field, "label_field": label_field, "separator": separator}
+    corpus, tested = open_labelled(inputs, **how), None if test is None else open_labelled(test, **how)
+    told: set[str] = set()
+
+    def prepared(facts: dict[str, Any]) -> None:  # of each training; a warning is given once
+        problems = [*corpus.report.warnings(), *facts["problems"], (facts["coverage"] or {}).get("warning")]
+        for problem in dict.fromkeys(problems):
+            if problem and problem not in told:
+                told.add(problem)
+                warn(problem)
+
     found = compare_embeddings(
-        open_labelled(inputs, **how),
+        corpus,
         ClassifierOptions(model, embedding, recurrent, linear),
         training,
         batches,
@@ -296,12 +307,15 @@ def compare(
         tokenizer=splitting,
         vocabulary=counting,
         valid=None if valid is None else open_labelled(valid, **how),
-        test=None if test is None else open_labelled(test, **how),
+        test=tested,
         out=out,
         resume=resume,
         overwrite=overwrite,
         told=show_run,
+        reporter=Reporter(prepared=prepared),
     )
+    for problem in [] if tested is None else tested.report.warnings():
+        warn(problem)
     show_arms(found, Path(out))
 
 

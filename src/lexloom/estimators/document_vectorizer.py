@@ -10,11 +10,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from lexloom.errors import ConfigError
 from lexloom.estimators.texts import checked_texts
+from lexloom.options import check_above_zero, check_whole
+from lexloom.text.decoding import without_surrogates
 from lexloom.text.encode import factorize
 from lexloom.text.ragged import starts_of
+from lexloom.text.report import CorpusReport
 from lexloom.text.tokenizers import TextTokenizer, TokenizerConfig, make_tokenizer
 from lexloom.vectors.formats import load_vectors
 from lexloom.vectors.table import Vectors
+
+_NEGLIGIBLE = 1e-6  # of the longest: a direction in which documents do not differ from zero but by rounding
 
 
 class DocumentVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -30,7 +35,7 @@ class DocumentVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         vectors_: the loaded vectors.
-        common_: float32 (components, E), the directions that sif takes out.
+        common_: float32 (components, E), the directions that sif takes out; fewer where the documents of `fit` have not as many.
     """
 
     def __init__(
@@ -63,13 +68,16 @@ class DocumentVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise ConfigError("vectors is None: give the path of a vector file or folder, or Vectors")
         if self.weighting not in ("mean", "sif"):
             raise ConfigError(f"weighting is {self.weighting!r}: expected mean or sif")
+        check_above_zero("sif_weight", self.sif_weight)
+        check_whole("components", self.components, 0)
         self.vectors_ = self.vectors if isinstance(self.vectors, Vectors) else load_vectors(self.vectors)
         self._splitter = self._make_splitter()
         self.common_ = np.zeros((0, self.vectors_.dim), np.float32)
         if self.weighting == "sif":
             self._frequencies = self._count(texts)
-            _, _, axes = np.linalg.svd(self._average(texts), full_matrices=False)
-            self.common_ = axes[: self.components].astype(np.float32)
+            _, sizes, axes = np.linalg.svd(self._average(texts), full_matrices=False)
+            real = sizes > _NEGLIGIBLE * sizes[0]
+            self.common_ = axes[real][: self.components].astype(np.float32)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -87,6 +95,7 @@ class DocumentVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string, tags.input_tags.two_d_array, tags.input_tags.one_d_array = True, False, True
+        tags.transformer_tags.preserves_dtype = []  # of text there is none
         return tags
 
     def _make_splitter(self) -> TextTokenizer:
@@ -97,11 +106,17 @@ class DocumentVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return make_tokenizer(TokenizerConfig(tokenizer="whitespace", lowercase=self.lowercase))
 
     def _split(self, texts: list[str]) -> tuple[list[str], np.ndarray, np.ndarray]:
-        """The different tokens of documents, which of them each token is, (N,), and where documents begin, (n + 1,)."""
-        lists = self._splitter.split(pl.Series(texts, dtype=pl.String))
+        """The different tokens of documents, which of them each token is, (N,), and where documents begin, (n + 1,).
+
+        They are sorted: then what a document is summed up to does not depend on the others, by no rounding.
+        """
+        lists = self._splitter.split(pl.Series([without_surrogates(text, "X", CorpusReport()) for text in texts], dtype=pl.String))
         tokens = lists.explode(empty_as_null=False)
         distinct, codes = factorize(tokens) if len(tokens) else (tokens, np.empty(0, np.int64))
-        return distinct.to_list(), codes, starts_of(lists.list.len().to_numpy())
+        order = distinct.arg_sort().to_numpy()
+        places = np.empty(len(order), np.int64)
+        places[order] = np.arange(len(order))
+        return distinct.gather(order).to_list(), places[codes], starts_of(lists.list.len().to_numpy())
 
     def _count(self, texts: list[str]) -> dict[str, float]:
         counts = self.vectors_.counts
@@ -117,7 +132,9 @@ class DocumentVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.weighting == "sif":
             frequency = np.array([self._frequencies.get(token, 0.0) for token in tokens])
             weights *= (self.sif_weight / (self.sif_weight + frequency)).astype(np.float32)
-        bags = csr_array((weights[codes], codes, starts), shape=(len(texts), len(tokens)))
-        numbers = csr_array((known[codes].astype(np.float32), codes, starts), shape=(len(texts), len(tokens))).sum(axis=1)
+        bags = csr_array((np.ones(len(codes), np.float32), codes, starts), shape=(len(texts), len(tokens)))
+        bags.sum_duplicates()  # counts are exact; the sum of a long document word by word would not be
+        numbers = bags @ known.astype(np.float32)
+        bags.data *= weights[bags.indices]
         averages: np.ndarray = (bags @ rows) / np.maximum(1, numbers)[:, None]
         return averages.astype(np.float32)

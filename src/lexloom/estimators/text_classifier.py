@@ -3,10 +3,12 @@
 from typing import Any, Literal, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from lexloom.errors import ConfigError
 from lexloom.estimators.texts import checked_texts, seed_of
 from lexloom.models.classification import decide
 from lexloom.models.classifier_config import (
@@ -31,7 +33,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     The parameters are the options of `lexloom classifier train`, under the same names where scikit-learn has no name of its own:
     `class_weight` (None or "balanced"), `validation_fraction` (held out to choose the best epoch; with 0 the last one is kept),
-    `random_state` and `n_jobs` (threads).
+    `random_state` and `n_jobs` (threads; as many as there are cores where None or -1).
 
     Attributes:
         classes_: the labels, sorted; with several labels the numbers of the columns of y.
@@ -67,7 +69,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         min_count: int = ClassifierVocabularyConfig.min_count,
         epochs: int = ClassifierTrainingConfig.epochs,
         learning_rate: float | None = None,
-        batch_size: int = DocumentConfig.batch_size,
+        batch_size: int | None = DocumentConfig.batch_size,
         validation_fraction: float = DocumentConfig.held_out,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -108,26 +110,29 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             X: n strings.
-            y: n labels, or zeros and ones (n, C).
+            y: n labels, or zeros and ones (n, C), which may be sparse.
 
         Raises:
-            ValueError: X or y is not that, or they are not of one length.
+            ValueError: X or y is not that, they are not of one length, or there is a single label.
             ConfigError: a parameter is out of range.
-            InputError: there is a single label.
         """
         texts = checked_texts(X)
         if y is None:
-            raise ValueError("y is None: this classifier requires y to be passed, a label for each document")
-        check_classification_targets(y)
-        values = np.asarray(y)
+            raise ValueError("TextClassifier requires y to be passed, but the target y is None: give a label for each document")
+        with np.errstate(invalid="ignore"):  # infinity is no label, and no warning
+            check_classification_targets(y)
+            several = type_of_target(y) == "multilabel-indicator"
+        values = (y.toarray() if issparse(y) else np.asarray(y)) if several else column_or_1d(y, warn=True)
         if len(values) != len(texts):
             raise ValueError(f"X has {len(texts)} documents and y {len(values)} labels: expected as many")
-        several = type_of_target(y) == "multilabel-indicator"
         if several:
             classes, rows = np.arange(values.shape[1]), [np.flatnonzero(row).tolist() for row in values]
         else:
-            classes, codes = np.unique(values.ravel(), return_inverse=True)
+            classes, codes = np.unique(values, return_inverse=True)
             rows = [[code] for code in codes.tolist()]
+        number = len({code for row in rows for code in row})
+        if number < 2:
+            raise ValueError(f"y has {number} class{'' if number == 1 else 'es'}, of all documents together: expected at least 2")
         named = [[f"{code:09d}" for code in row] for row in rows]  # so that the order of names is that of the classes
         options, rest = self._options(several)
         if self.encoder == "linear":
@@ -140,6 +145,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _options(self, several: bool) -> tuple[ClassifierOptions, dict[str, Any]]:
+        if self.class_weight not in (None, "balanced"):
+            raise ConfigError(f"class_weight is {self.class_weight!r}: expected None or 'balanced'")
         model = ClassifierConfig(
             encoder=self.encoder,
             pooling=self.pooling,
@@ -158,8 +165,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         recurrent = ClassifierRecurrentConfig(cell=self.cell, hidden_size=self.hidden_size, num_layers=self.num_layers)
         linear = LinearConfig(self.word_ngrams, self.min_char_ngram, self.max_char_ngram, self.buckets)
-        seed = seed_of(self.random_state)
-        training = ClassifierTrainingConfig(epochs=self.epochs, learning_rate=self.learning_rate, seed=seed, threads=self.n_jobs)
+        seed, threads = seed_of(self.random_state), None if self.n_jobs == -1 else self.n_jobs
+        training = ClassifierTrainingConfig(epochs=self.epochs, learning_rate=self.learning_rate, seed=seed, threads=threads)
         rest = {
             "training": training,
             "batches": DocumentConfig(batch_size=self.batch_size, held_out=self.validation_fraction),

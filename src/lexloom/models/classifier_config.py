@@ -134,12 +134,15 @@ class ClassifierVocabularyConfig(VocabularyConfig):
     """Leave out tokens seen less often than this; with 1, <unk> is never trained, unless by --word-dropout."""
 
 
+BATCH_SIZE, _SMALLEST_BATCH, _BATCHES = 50, 4, 100  # documents, documents, batches of an epoch
+
+
 @dataclass(frozen=True)
 class DocumentConfig:
     """How documents are put into batches, and which are held out."""
 
-    batch_size: int = 50
-    """Documents of a batch."""
+    batch_size: int | None = None
+    """Documents of a batch; 50 unless given, and in training fewer where documents are few, down to 4: so that an epoch has 100 batches."""
     batch_tokens: int = 20_000
     """Tokens of a batch at most, padding counted; a longer document is alone."""
     held_out: float = 0.1
@@ -149,3 +152,7 @@ class DocumentConfig:
         check_whole("batch_size", self.batch_size, 1)
         check_whole("batch_tokens", self.batch_tokens, 1)
         check_share("held_out", self.held_out)
+
+    def training_batch_size(self, documents: int) -> int:
+        """Documents of a batch where there are so many to train on: a model needs some hundred steps to learn anything."""
+        return self.batch_size or min(BATCH_SIZE, max(_SMALLEST_BATCH, documents // _BATCHES))

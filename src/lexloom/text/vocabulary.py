@@ -197,7 +197,7 @@ def choose_vocabulary(
 
     tokens = [*specials.values(), *(types.tokens[place] for place in kept.tolist())]
     special_counts = [int(counts[place]) if place >= 0 else 0 for place in places]
-    rare = (counts < min_count) & ~special
+    rare = (counts > 0) & (counts < min_count) & ~special  # what no document counts is not rare
     pruned = np.ones(len(types.counts), bool)
     pruned[types.ids] = False
     report = {

@@ -193,7 +193,7 @@ class Conductor(Callback):
     def _record(self, trainer: Trainer, task: Task) -> dict[str, Any]:
         gather = _adder(trainer)
         train, valid = task.train_sums.means(gather), task.valid_sums.means(gather)
-        done, unit = task.train_sums.count("loss") * trainer.world_size, task.model.unit
+        done, unit = task.train_sums.count("loss", gather), task.model.unit
         seconds = task.train_seconds or task.seconds_so_far()
         record = {
             "epoch": trainer.current_epoch + 1,

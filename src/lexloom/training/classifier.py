@@ -12,7 +12,7 @@ from lexloom.errors import ConfigError, InputError
 from lexloom.models.base import load_model
 from lexloom.models.classification import evaluate_classifier, tune_thresholds
 from lexloom.models.classifier import SPECIALS, Classifier
-from lexloom.models.classifier_config import ClassifierOptions, ClassifierVocabularyConfig, DocumentConfig
+from lexloom.models.classifier_config import BATCH_SIZE, ClassifierOptions, ClassifierVocabularyConfig, DocumentConfig
 from lexloom.options import describe
 from lexloom.run_folder import RESULT, mark, refuse_other_text
 from lexloom.text.documents import LengthBuckets
@@ -160,12 +160,20 @@ def _shares(plan: _Plan, data: LabelledData) -> tuple[Share, Share | None]:
 
     def share_of(part: Labelled, *, shuffled: bool) -> Share:
         lengths = part.documents.lengths if longest is None else np.minimum(part.documents.lengths, longest)
-        buckets = LengthBuckets(lengths, plan.batches.batch_size, plan.batches.batch_tokens, plan.training.seed)
-        if shuffled and len(buckets.epoch(0)) < processes:
+        size = plan.batches.training_batch_size(len(lengths)) if shuffled else plan.batches.batch_size or BATCH_SIZE
+        buckets = LengthBuckets(lengths, size, plan.batches.batch_tokens, plan.training.seed)
+        few = len(buckets.epoch(0)) < processes
+        if shuffled and few:
             found = f"{len(part.documents)} documents make {len(buckets.epoch(0))} batches"
             raise InputError(f"{found}: too few for {processes} processes; give a lower --batch-size")
         return lambda process, processes: DocumentBatches(
-            part.documents, part.targets, len(data.labels), buckets, longest=longest, shuffled=shuffled, share=(process, processes)
+            part.documents,
+            part.targets,
+            len(data.labels),
+            buckets,
+            longest=longest,
+            shuffled=shuffled,
+            share=(0, 1) if few else (process, processes),  # too few to validate on are measured by all, which changes no mean
         )
 
     return share_of(data.train, shuffled=True), None if data.valid is None else share_of(data.valid, shuffled=False)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from lexloom.errors import ConfigError, InputError
+from lexloom.errors import ConfigError, InputError, InterruptedRun
 from lexloom.files import read_json, write_json
 from lexloom.models.classification import evaluate_classifier
 from lexloom.models.classifier_config import ClassifierConfig, ClassifierOptions, ClassifierVocabularyConfig, DocumentConfig, Encoder
@@ -20,10 +20,12 @@ from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
 from lexloom.training.config import ClassifierTrainingConfig
 from lexloom.training.reporter import Reporter, cost_of
+from lexloom.vectors.formats import load_vectors
 
 Arm = Literal["random", "frozen", "fine-tuned"]
 ARMS: tuple[Arm, ...] = ("random", "frozen", "fine-tuned")
 RESULT = "comparison.json"
+_NOTHING = "there is nothing to compare on: hold documents out (--held-out), or give --valid or --test"
 
 
 class Run(NamedTuple):
@@ -142,46 +144,83 @@ def compare_embeddings(
         reporter: for each training.
 
     Raises:
-        ConfigError: there are no vectors, or a resume with other options.
+        ConfigError: there are no vectors, nothing to compare on, or a resume with other options.
         InputError: `out` is in use. All that `train_classifier` raises.
+        InterruptedRun: Ctrl-C; the trainings that were done are kept.
     """
     training, batches = training or ClassifierTrainingConfig(), batches or DocumentConfig()
     tokenizer, vocabulary = tokenizer or TokenizerConfig(), vocabulary or ClassifierVocabularyConfig()
     check_whole("seeds", seeds, 1)
-    if options.embedding.vectors is None:
-        raise ConfigError("vectors is missing: a comparison needs the vectors whose worth it is about; give --vectors")
-    if options.embedding.freeze:
-        raise ConfigError("freeze is set, but a comparison freezes the vectors in one of its arms by itself; leave it out")
+    _check(options, training, resume=resume, overwrite=overwrite)
+    if valid is None and test is None and not batches.held_out:
+        raise ConfigError(_NOTHING)
+    models = _shapes(options, training, encoders)
     described = describe(**vars(options), training=training, batches=batches, tokenizer=tokenizer, vocabulary=vocabulary)
     described["text"] = {"corpus": corpus.name, "valid": valid and valid.name, "test": test and test.name}
     with run_folder(out) as folder:
         runs = _done(folder / RESULT, described, resume=resume, overwrite=overwrite)
         known = {(run.encoder, run.arm, run.seed) for run in runs}
-        for encoder, arm, number in itertools.product(encoders, ARMS, range(seeds)):
-            seed = training.seed + number
-            if (encoder, arm, seed) in known or (encoder, arm) == ("linear", "frozen"):
-                continue
-            model = dataclasses.replace(options.model, encoder=encoder)
+        every = itertools.product(models, ARMS, range(training.seed, training.seed + seeds))
+        left = [one for one in every if one not in known and one[:2] != ("linear", "frozen")]
+        if left:
+            _find_inputs(options, corpus, valid, test)
+        for encoder, arm, seed in left:
             embedding = dataclasses.replace(options.embedding, freeze=arm == "frozen")
             if arm == "random":
                 embedding = dataclasses.replace(embedding, vectors=None, vectors_std=None, unfreeze_epoch=None)
             begun = time.monotonic()
-            accuracy, best = _train(
-                corpus,
-                dataclasses.replace(options, model=model, embedding=embedding),
-                dataclasses.replace(training, seed=seed),
-                batches,
-                test=test,
-                tokenizer=tokenizer,
-                vocabulary=vocabulary,
-                valid=valid,
-                reporter=reporter or Reporter(),
-            )
+            try:
+                accuracy, best = _train(
+                    corpus,
+                    dataclasses.replace(options, model=models[encoder], embedding=embedding),
+                    dataclasses.replace(training, seed=seed),
+                    batches,
+                    test=test,
+                    tokenizer=tokenizer,
+                    vocabulary=vocabulary,
+                    valid=valid,
+                    reporter=reporter or Reporter(),
+                )
+            except InterruptedRun:
+                kept = "they are kept; the same command with --resume goes on" if runs and out is not None else "nothing is saved"
+                raise InterruptedRun(f"interrupted after {len(runs)} whole trainings: {kept}") from None
             runs.append(Run(encoder, arm, seed, accuracy, best, round(time.monotonic() - begun, 2)))
             write_json(folder / RESULT, {"options": described, **EmbeddingComparison(runs).as_dict()})
             told(runs[-1])
-        order: list[tuple[str, Arm]] = [*itertools.product(encoders, ARMS)]
-        return EmbeddingComparison(sorted(runs, key=lambda run: (order.index((run.encoder, run.arm)), run.seed)))
+        order = list(dict.fromkeys([*models, *(run.encoder for run in runs)]))  # a resume may ask for fewer than there are
+        return EmbeddingComparison(sorted(runs, key=lambda run: (order.index(run.encoder), ARMS.index(run.arm), run.seed)))
+
+
+def _check(options: ClassifierOptions, training: ClassifierTrainingConfig, *, resume: bool, overwrite: bool) -> None:
+    """Refuse options that make no comparison."""
+    if options.embedding.vectors is None:
+        raise ConfigError("vectors is missing: a comparison needs the vectors whose worth it is about; give --vectors")
+    if options.embedding.freeze:
+        raise ConfigError("freeze is set, but a comparison freezes the vectors in one of its arms by itself; leave it out")
+    if training.devices * training.num_nodes > 1:
+        raise ConfigError("a comparison trains in one process; leave out --devices and --num-nodes")
+    if resume and overwrite:
+        raise ConfigError("resume and overwrite are both set: resume goes on with what is there, overwrite begins anew; give one")
+
+
+def _shapes(options: ClassifierOptions, training: ClassifierTrainingConfig, encoders: Sequence[Encoder]) -> dict[Encoder, ClassifierConfig]:
+    """Give each encoder its options; refuse what one of them does not know before another is trained."""
+    models = {encoder: dataclasses.replace(options.model, encoder=encoder) for encoder in encoders}
+    if not models:
+        raise ConfigError("encoders is empty: give at least one, such as --encoders average cnn")
+    if "linear" in models:
+        from lexloom.training.linear_classifier import refuse_unknown
+
+        refuse_unknown(dataclasses.replace(options, model=models["linear"]), training)
+    return models
+
+
+def _find_inputs(options: ClassifierOptions, *texts: LabelledCorpus | None) -> None:
+    """Tell of a file that is missing before anything is trained."""
+    for text in texts:
+        if text is not None:
+            text.fingerprint()
+    load_vectors(options.embedding.vectors or "", limit=1)
 
 
 def _done(path: Any, described: dict[str, Any], *, resume: bool, overwrite: bool) -> list[Run]:
@@ -216,7 +255,7 @@ def _train(
     listening = dataclasses.replace(reporter, epoch=epoch)
     model = trainer_of(options.model)(corpus, options, training, batches, reporter=listening, **texts)
     if records[-1]["valid_accuracy"] is None and test is None:
-        raise ConfigError("there is nothing to compare on: hold documents out (--held-out), or give --valid or --test")
+        raise ConfigError(_NOTHING)
     costs = [cost_of(record, training.best_by) for record in records]
     best = None  # the last epoch's model is kept
     if None not in costs:

@@ -63,7 +63,7 @@ def train_linear_classifier(
     tokenizer, vocabulary = tokenizer or TokenizerConfig(), vocabulary or ClassifierVocabularyConfig()
     reporter = reporter or Reporter()
     training = dataclasses.replace(training, learning_rate=_RATE if training.learning_rate is None else training.learning_rate)
-    _refuse_unknown(options, training)
+    refuse_unknown(options, training)
     described = describe(**vars(options), training=training, batches=batches, tokenizer=tokenizer, vocabulary=vocabulary)
     described["text"] = {"valid": valid and valid.name}
     threads = training.threads or available_cores()
@@ -139,8 +139,12 @@ def open_linear(folder: str | os.PathLike[str], threads: int | None = None) -> L
     return read_folder(folder, lambda saved: LinearClassifier.build(saved, threads), LinearClassifier.kind)
 
 
-def _refuse_unknown(options: ClassifierOptions, training: ClassifierTrainingConfig) -> None:
-    """Refuse options that are set and that only the other encoders know."""
+def refuse_unknown(options: ClassifierOptions, training: ClassifierTrainingConfig) -> None:
+    """Refuse options that are set and that only the other encoders know.
+
+    Raises:
+        ConfigError: there are such.
+    """
     for part, config in (("model", options.model), ("embedding", options.embedding), ("training", training)):
         for field in dataclasses.fields(config):
             value = getattr(config, field.name)

@@ -32,9 +32,17 @@ class Sums:
             found[name] = total / number if number else math.nan
         return found
 
-    def count(self, name: str) -> int:
-        """How many things were summed in this process."""
-        return self._sums[name][1] if name in self._sums else 0
+    def count(self, name: str, gather: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> int:
+        """Say how many things were summed.
+
+        Args:
+            name: of the metric.
+            gather: adds a tensor up over all processes; in this one alone unless given.
+        """
+        if name not in self._sums:
+            return 0
+        value, count = self._sums[name]
+        return round(gather(value.new_tensor(float(count))).item())
 
 
 def perplexity(loss: float | None) -> float | None:
