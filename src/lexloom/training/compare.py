@@ -162,12 +162,11 @@ def compare_embeddings(
         known = {(run.encoder, run.arm, run.seed) for run in runs}
         every = itertools.product(models, ARMS, range(training.seed, training.seed + seeds))
         left = [one for one in every if one not in known and one[:2] != ("linear", "frozen")]
-        if left:
-            _find_inputs(options, corpus, valid, test)
+        dim = _find_inputs(options, corpus, valid, test) if left else None
         for encoder, arm, seed in left:
             embedding = dataclasses.replace(options.embedding, freeze=arm == "frozen")
             if arm == "random":
-                embedding = dataclasses.replace(embedding, vectors=None, vectors_std=None, unfreeze_epoch=None)
+                embedding = dataclasses.replace(embedding, vectors=None, vectors_std=None, unfreeze_epoch=None, embedding_dim=dim)
             begun = time.monotonic()
             try:
                 accuracy, best = _train(
@@ -215,12 +214,12 @@ def _shapes(options: ClassifierOptions, training: ClassifierTrainingConfig, enco
     return models
 
 
-def _find_inputs(options: ClassifierOptions, *texts: LabelledCorpus | None) -> None:
-    """Tell of a file that is missing before anything is trained."""
+def _find_inputs(options: ClassifierOptions, *texts: LabelledCorpus | None) -> int:
+    """Give the length of the vectors; tell of a file that is missing before anything is trained."""
     for text in texts:
         if text is not None:
             text.fingerprint()
-    load_vectors(options.embedding.vectors or "", limit=1)
+    return load_vectors(options.embedding.vectors or "", limit=1).dim
 
 
 def _done(path: Any, described: dict[str, Any], *, resume: bool, overwrite: bool) -> list[Run]:
