@@ -85,6 +85,8 @@ def _origin(sections: dict[str, dict[str, Any]]) -> str:
     found: dict[str, list[str]] = {}  # the sections of each origin
     for name, section in sections.items():
         packages = ("lexloom", "torch", "lightning") if name in JUDGED else ("lexloom", "numba", "numpy", "polars", *PEERS)
+        if name in JUDGED and any("fastText" in row["peer_name"] for row in section["rows"]):
+            packages += ("fasttext-numpy2",)
         versions = ", ".join(f"{package} {section['versions'][package]}" for package in packages if package in section["versions"])
         machine = "{cpu}, {cores} cores, {memory_gb} GB, {system}, Python {python}".format(**section["machine"])
         commit = f"`{section['commit'][:12] or 'no commit'}`{' with changes' if section['modified'] else ''}"

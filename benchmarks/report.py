@@ -66,7 +66,7 @@ class Section:
     def difference(self, what: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, tolerance: float) -> None:
         """Add a row of scores, means compared: ours may be lower by `tolerance`."""
         value = statistics.mean(ours) - statistics.mean(peer)
-        bar = f"at least -{tolerance:g}"
+        bar = f"at least -{tolerance:.2g}"
         self.rows.append(Row(what, "score", list(ours), list(peer), peer_name, f"{value:+.4f}", bar, value >= -tolerance))
 
     def times(self, what: str, unit: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, most: float) -> None:
