@@ -129,11 +129,12 @@ def test_an_encoder_that_is_named_twice_is_trained_once(script, compare):
 
 def test_arms_differ_in_their_rows_and_in_nothing_else(script, compare, files):
     compare(seeds=1, vectors_std=0.5, word_dropout=0.1, model={"label_smoothing": 0.2}, valid=open_labelled(files / "test.tsv"))
-    rows = [(one.embedding.vectors, one.embedding.vectors_std, one.embedding.freeze) for one in script.asked]
+    asked = [one.embedding for one in script.asked]
+    rows = [(embedding.vectors, embedding.vectors_std, embedding.freeze, embedding.embedding_dim) for embedding in asked]
     source = str(files / "vectors")
-    assert rows == [(None, None, False), (source, 0.5, True), (source, 0.5, False)]
+    assert rows == [(None, None, False, 10), (source, 0.5, True, None), (source, 0.5, False, None)]
     for one in script.asked:
-        embedding = dataclasses.replace(one.embedding, vectors=None, vectors_std=None, freeze=False)
+        embedding = dataclasses.replace(one.embedding, vectors=None, vectors_std=None, freeze=False, embedding_dim=None)
         assert embedding == ClassifierEmbeddingConfig(word_dropout=0.1)
         assert one.model == ClassifierConfig(label_smoothing=0.2)
         assert (one.training, one.batches, one.tokenizer) == (PLAIN, BATCHES, WHITESPACE)

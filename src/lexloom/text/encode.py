@@ -1,7 +1,8 @@
 """Encoding: from blocks of text to ids, by the fastest way that each kind of tokenizer allows."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from lexloom.text.counting import TypeTable
 from lexloom.text.tokenizers import TextTokenizer
 from lexloom.text.vocabulary import TypeCounts, Vocabulary
 
+_Made = TypeVar("_Made")
 _ROWS_BYTES = 1 << 20
 """About how many bytes of text are split at once: what comes out takes many times that, for characters most of all."""
 
@@ -111,14 +113,30 @@ def fixed_encoder(tokenizer: TextTokenizer, vocabulary: Vocabulary, *, split: bo
 def _encode_parts(block: Block, tokenizer: TextTokenizer, ids_of: Callable[[pl.Series], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     ids, lengths = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
     rows = max(1, len(block.texts) * _ROWS_BYTES // max(1, block.size))
-    for start in range(0, len(block.texts), rows):
+
+    def split(start: int) -> tuple[np.ndarray, pl.Series]:
         texts = block.texts[start : start + rows]
         lists = texts if block.split else tokenizer.split(texts)
-        lengths.append(lists.list.len().to_numpy().astype(np.int64))
-        tokens = lists.explode(empty_as_null=False)
+        return lists.list.len().to_numpy().astype(np.int64), lists.explode(empty_as_null=False)
+
+    for numbers, tokens in _ahead(split, range(0, len(block.texts), rows)):
+        lengths.append(numbers)
         if len(tokens):
             ids.append(ids_of(tokens))
     return np.concatenate(ids), np.concatenate(lengths)
+
+
+def _ahead(make: Callable[[int], _Made], arguments: range) -> Iterator[_Made]:
+    """Call a function with each argument, one call ahead of what is asked for, in a thread beside it."""
+    if len(arguments) < 2:
+        yield from map(make, arguments)
+        return
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(make, arguments[0])
+        for argument in arguments[1:]:
+            made, coming = coming.result(), thread.submit(make, argument)
+            yield made
+        yield coming.result()
 
 
 def factorize(tokens: pl.Series) -> tuple[pl.Series, np.ndarray]:
