@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from lexloom.cli.show import show_json, warn
+from lexloom.cli.show import show_json, warn, warn_of_text
 from lexloom.models.classifier_config import (
     ClassifierConfig,
     ClassifierEmbeddingConfig,
@@ -103,8 +103,7 @@ def train(
             reporter=reporter,
         )
     if is_first_process():
-        for problem in [] if tested is None else tested.report.warnings():
-            warn(problem)
+        warn_of_text(tested)
         show_finished(Path(out))
 
 
@@ -154,8 +153,7 @@ def predict(
     with _loaded(folder, threads) as model:
         for lines in predicted_lines(model, corpus, probabilities=probabilities, k=k, json=json):
             sys.stdout.write(lines)
-    for problem in corpus.report.warnings():
-        warn(problem)
+    warn_of_text(corpus)
 
 
 @app.command
@@ -194,8 +192,7 @@ def evaluate(
     corpus = open_labelled(file, text_field=text_field, label_field=label_field, separator=separator)
     with _loaded(folder, threads) as model:
         score = evaluate_classifier(model, corpus, mistakes=mistakes)
-    for problem in corpus.report.warnings():
-        warn(problem)
+    warn_of_text(corpus)
     warn_of_unseen(score.unseen_labels)
     if picture is not None:
         plot_confusion(score, picture, title=Path(file).name)
@@ -314,8 +311,7 @@ def compare(
         told=show_run,
         reporter=Reporter(prepared=prepared),
     )
-    for problem in [] if tested is None else tested.report.warnings():
-        warn(problem)
+    warn_of_text(tested)
     show_arms(found, Path(out))
 
 

@@ -116,7 +116,7 @@ def evaluate(
         threads: Threads of the processor; its cores unless given.
         json: Print one JSON value.
     """
-    from lexloom.cli.show import warn
+    from lexloom.cli.show import warn, warn_of_text
     from lexloom.models.base import load_model
     from lexloom.models.language_model import LanguageModel
     from lexloom.models.scoring import evaluate_language_model
@@ -127,8 +127,7 @@ def evaluate(
     with processor(threads):
         model = load_model(folder, LanguageModel)
         score = evaluate_language_model(model, corpus, batch_size=batch_size)
-    for problem in corpus.report.warnings():
-        warn(problem)
+    warn_of_text(corpus)
     if score.unknown_tokens and not score.unknown_trained:
         warn(f"{score.unknown_tokens} tokens are unknown, and training never showed the model <unk>; train with --min-count 2 or more")
     if json:

@@ -29,6 +29,12 @@ def warn(message: str) -> None:
     print("lexloom: warning:", message, file=sys.stderr)  # noqa: T201
 
 
+def warn_of_text(corpus: "Corpus | None") -> None:
+    """Warn of what was wrong with a text that was read, if there was one."""
+    for problem in [] if corpus is None else corpus.report.warnings():
+        warn(problem)
+
+
 def stdout() -> "Console":
     """A console on standard output; wide where that is a file or a pipe, so that nothing is cut."""
     from rich.console import Console
@@ -85,8 +91,7 @@ def training_progress(corpus: "Corpus | None" = None) -> "Iterator[Reporter]":
             words, tokens = len(store.vocabulary.tokens) - len(store.vocabulary.specials), len(store.ids)
             without = left_out(store.vocabulary.report)
             print(f"{how} {tokens:,} tokens, {words:,} words in the vocabulary{without}", flush=True)  # noqa: T201
-            for problem in [] if corpus is None else corpus.report.warnings():
-                warn(problem)
+            warn_of_text(corpus)
             bar.update(line, description="compiling", status="")
 
         def working(now: Any, fraction: float, loop: Any) -> None:

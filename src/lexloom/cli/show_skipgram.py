@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lexloom.cli.show import left_out, training_bar, warn
+from lexloom.cli.show import left_out, training_bar, warn_of_text
 from lexloom.text.readers import Corpus
 from lexloom.training.reporter import Reporter, Working
 
@@ -22,8 +22,7 @@ def skipgram_progress(corpus: Corpus, epochs: int) -> Iterator[Reporter]:
         def prepared(facts: dict[str, Any]) -> None:
             how = "reused" if facts["reused"] else "encoded"
             _say(f"{how} {facts['tokens']:,} tokens, {facts['words']:,} words in the vocabulary{left_out(facts['left_out'])}")
-            for problem in corpus.report.warnings():
-                warn(problem)
+            warn_of_text(corpus)
 
         def working(now: Working) -> None:
             status = f"loss {now.loss:.4f}  {now.speed:,.0f} effective words/s  learning rate {now.learning_rate:.4f}"
