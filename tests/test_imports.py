@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "lexloom"
 ORDER = (
     ("version", "errors"),
-    ("options",),
+    ("options", "compiling"),
     ("files", "tensors"),
     ("run_folder",),
     ("text",),

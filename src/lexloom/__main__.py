@@ -1,5 +1,5 @@
 """`python -m lexloom` is the command line."""
 
-from lexloom.cli import main
+from lexloom.cli import run
 
-main()
+run()

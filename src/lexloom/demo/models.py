@@ -74,7 +74,7 @@ def remembering(corpus: Corpus) -> tuple[Corpus, list[str]]:
                     characters += block.characters
                 yield block
 
-    return Corpus(corpus.name, read, corpus.fingerprint), lines
+    return Corpus(corpus.name, read, corpus.fingerprint, corpus.check), lines
 
 
 def compare_embeddings(console: "Console", lines: Sequence[str], vectors: "Vectors", folder: Path, prompt: str) -> list[Arm]:

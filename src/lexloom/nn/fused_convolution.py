@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from lexloom.compiling import compiled
 from lexloom.vectors.kernels import padded, source_stamp
-from lexloom.vectors.kernels.scratch import compiled
 from lexloom.vectors.kernels.simd import LANES, ZERO, add, load, maximum, splat, store
 
 _JOB = 512  # documents that a thread takes at a time

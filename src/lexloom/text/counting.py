@@ -28,6 +28,7 @@ class TypeTable:
         self._pruned_hashes = np.empty(0, np.uint64)  # ascending
         self._pruned_ids = np.empty(0, np.int64)
         self._threshold = 0
+        self._grow(len(self._index))
 
     def add(self, distinct: pl.Series, counts: np.ndarray) -> np.ndarray:
         """Count the tokens of a block.

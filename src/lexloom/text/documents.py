@@ -125,8 +125,8 @@ def number_documents(
         that are told apart, in the order of their numbers.
     """
     documents, types, tokenizer = counted.documents, counted.types, counted.tokenizer
-    counts = np.bincount(documents.take(trained).ids, minlength=len(types.counts))
-    types = TypeCounts(types.tokens, types.ids, counts)
+    if len(trained) < len(documents):
+        types = TypeCounts(types.tokens, types.ids, np.bincount(documents.take(trained).ids, minlength=len(types.counts)))
     names = special_tokens(specials, set(types.tokens) if tokenizer.closed else ())
     if tokenizer.closed:
         vocabulary, final = choose_vocabulary(types, names, min_count=0)

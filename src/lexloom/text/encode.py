@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,12 @@ from lexloom.text.counting import TypeTable
 from lexloom.text.tokenizers import TextTokenizer
 from lexloom.text.vocabulary import TypeCounts, Vocabulary
 
+if TYPE_CHECKING:
+    from lexloom.text.word_table import WordTable
+
 _Made = TypeVar("_Made")
+_LARGE = 3 << 20
+"""Bytes of a block from which on many more are foreseen."""
 _ROWS_BYTES = 1 << 20
 """About how many bytes of text are split at once: what comes out takes many times that, for characters most of all."""
 
@@ -29,6 +34,15 @@ class Encoder(Protocol):
         ...
 
 
+def _word_table(tokenizer: TextTokenizer, block: Block, types: Callable[[], TypeCounts], unknown: int | None = None) -> "WordTable | None":
+    """Make the table that takes over where a text turns out to be large: loading its loops takes as long as some megabytes of text."""
+    if block.size < _LARGE or tokenizer.cut is None:
+        return None
+    from lexloom.text.word_table import WordTable
+
+    return WordTable(tokenizer.cut, types(), unknown)
+
+
 class OpenEncoder:
     """Counts whatever tokens come."""
 
@@ -41,10 +55,16 @@ class OpenEncoder:
             known: tokens that have the first provisional ids, whether they come or not.
         """
         self._tokenizer, self._types = tokenizer, TypeTable(max_types, known)
+        self._prunes = max_types is not None
+        self._table: WordTable | None = None
 
     def encode(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Encode a block to provisional ids."""
-        return _encode_parts(block, self._tokenizer, self._ids)
+        if self._table is None and not self._prunes:
+            self._table = _word_table(self._tokenizer, block, self._types.finish)
+        if self._table is not None:
+            return _encode_parts(block, self._table.prepare, self._table.look_up)
+        return _encode_split(block, self._tokenizer, self._ids)
 
     def _ids(self, tokens: pl.Series) -> np.ndarray:
         distinct, codes = factorize(tokens)
@@ -53,11 +73,11 @@ class OpenEncoder:
 
     def tokens_from(self, first: int) -> list[str]:
         """Give the tokens whose provisional ids are `first` and above."""
-        return self._types.tokens_from(first)
+        return (self._table or self._types).tokens_from(first)
 
     def finish(self) -> TypeCounts:
         """Hand over the counts."""
-        return self._types.finish()
+        return (self._table or self._types).finish()
 
 
 class FixedEncoder:
@@ -65,10 +85,19 @@ class FixedEncoder:
 
     def __init__(self, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> None:
         self._tokenizer, self._vocabulary = tokenizer, vocabulary
+        self._table: WordTable | None = None
 
     def encode(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Encode a block to ids of the vocabulary."""
-        return _encode_parts(block, self._tokenizer, self._ids)
+        if self._table is None:
+            self._table = _word_table(self._tokenizer, block, self._types, self._vocabulary.unk_id)
+        if self._table is not None:
+            return _encode_parts(block, self._table.prepare, self._table.look_up)
+        return _encode_split(block, self._tokenizer, self._ids)
+
+    def _types(self) -> TypeCounts:
+        tokens = self._vocabulary.tokens
+        return TypeCounts(tokens, np.arange(len(tokens)), np.zeros(len(tokens), np.int64))
 
     def _ids(self, tokens: pl.Series) -> np.ndarray:
         distinct, codes = factorize(tokens)
@@ -110,20 +139,23 @@ def fixed_encoder(tokenizer: TextTokenizer, vocabulary: Vocabulary, *, split: bo
     return ModelEncoder(tokenizer) if tokenizer.closed and not split else FixedEncoder(tokenizer, vocabulary)
 
 
-def _encode_parts(block: Block, tokenizer: TextTokenizer, ids_of: Callable[[pl.Series], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    ids, lengths = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
+def _encode_parts(
+    block: Block, prepare: Callable[[pl.Series], _Made], encode: Callable[[_Made], tuple[np.ndarray, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Encode a block in parts; in a thread beside this one the next part is prepared."""
     rows = max(1, len(block.texts) * _ROWS_BYTES // max(1, block.size))
-
-    def split(start: int) -> tuple[np.ndarray, pl.Series]:
-        texts = block.texts[start : start + rows]
-        lists = texts if block.split else tokenizer.split(texts)
-        return lists.list.len().to_numpy().astype(np.int64), lists.explode(empty_as_null=False)
-
-    for numbers, tokens in _ahead(split, range(0, len(block.texts), rows)):
-        lengths.append(numbers)
-        if len(tokens):
-            ids.append(ids_of(tokens))
+    parts = _ahead(lambda start: prepare(block.texts[start : start + rows]), range(0, len(block.texts), rows))
+    encoded = [(np.empty(0, np.uint32), np.empty(0, np.int64)), *map(encode, parts)]
+    ids, lengths = zip(*encoded, strict=True)
     return np.concatenate(ids), np.concatenate(lengths)
+
+
+def _encode_split(block: Block, tokenizer: TextTokenizer, ids_of: Callable[[pl.Series], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def split(texts: pl.Series) -> tuple[pl.Series, np.ndarray]:
+        lists = texts if block.split else tokenizer.split(texts)
+        return lists.explode(empty_as_null=False), lists.list.len().to_numpy().astype(np.int64)
+
+    return _encode_parts(block, split, lambda made: (ids_of(made[0]) if len(made[0]) else np.empty(0, np.uint32), made[1]))
 
 
 def _ahead(make: Callable[[int], _Made], arguments: range) -> Iterator[_Made]:

@@ -35,6 +35,7 @@ class LabelledCorpus(Corpus):
         name: str,
         read: Callable[[CorpusReport, Gathered], Iterator[Block]],
         find_fingerprint: Callable[[], str | None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """Make a corpus of a function that reads it.
 
@@ -42,6 +43,7 @@ class LabelledCorpus(Corpus):
             name: for messages.
             read: yields the blocks, counting what goes wrong in the report, and adding the labels to the list that it is given.
             find_fingerprint: hashes what would be read.
+            check: looks whether all that would be read is there.
         """
         self._gathered: Gathered = []
 
@@ -49,7 +51,7 @@ class LabelledCorpus(Corpus):
             self._gathered = []
             return read(report, self._gathered)
 
-        super().__init__(name, begin, find_fingerprint)
+        super().__init__(name, begin, find_fingerprint, check)
 
     def labels(self) -> pl.Series:
         """Give the labels of each document that the latest reading met, List(String) (documents,); complete once it has ended."""
@@ -97,7 +99,7 @@ def open_labelled(
     def read(report: CorpusReport, gathered: Gathered) -> Iterator[Block]:
         return files.read(lambda member: blocks(member, report, gathered))
 
-    return LabelledCorpus(files.title, read, files.fingerprint)
+    return LabelledCorpus(files.title, read, files.fingerprint, files.check)
 
 
 # ---- lines -------------------------------------------------------------------------------------------------------------------------

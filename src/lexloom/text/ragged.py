@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_LONG = 20  # values of a row from which on a copy of each is faster than an index of all values
+
 
 def starts_of(lengths: np.ndarray) -> np.ndarray:
     """Say where rows of these lengths, int64 (n,), begin and the last one ends: int64 (n + 1,)."""
@@ -25,5 +27,8 @@ def take_rows(values: np.ndarray, starts: np.ndarray, numbers: np.ndarray, longe
     lengths = np.diff(starts)[numbers]
     if longest is not None:
         lengths = np.minimum(lengths, longest)
-    chosen = starts_of(lengths)
-    return values[np.arange(chosen[-1]) + np.repeat(starts[:-1][numbers] - chosen[:-1], lengths)], chosen
+    chosen, begins = starts_of(lengths), starts[:-1][numbers]
+    if chosen[-1] > _LONG * len(numbers):
+        ends = (begins + lengths).tolist()
+        return np.concatenate([values[begin:end] for begin, end in zip(begins.tolist(), ends, strict=True)]), chosen
+    return values[np.arange(chosen[-1]) + np.repeat(begins - chosen[:-1], lengths)], chosen

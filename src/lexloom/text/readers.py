@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 
 from lexloom.errors import InputError
-from lexloom.files import STDIN
+from lexloom.files import STDIN, open_raw
 from lexloom.text.blocks import BLOCK_BYTES, PIECE_TOKENS, Block, block_of, find_cut
 from lexloom.text.decoding import decode, strip_mark, without_surrogates
 from lexloom.text.records import find_format, gather, record_blocks
 from lexloom.text.report import CorpusReport
-from lexloom.text.sources import Member, expand, fingerprint, open_members
+from lexloom.text.sources import Member, can_be_read_twice, expand, fingerprint, open_members
 
 __all__ = ["Block", "Corpus", "CorpusReport", "CorpusSource", "as_corpus", "iterable_corpus", "open_corpus"]
 
@@ -28,10 +28,15 @@ class Corpus:
     Attributes:
         name: for messages.
         report: what the latest reading met; complete once it has ended.
+        check: call it to be told of a missing file, by an InputError, before anything is read.
     """
 
     def __init__(
-        self, name: str, read: Callable[[CorpusReport], Iterator[Block]], find_fingerprint: Callable[[], str | None] = lambda: None
+        self,
+        name: str,
+        read: Callable[[CorpusReport], Iterator[Block]],
+        find_fingerprint: Callable[[], str | None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """Make a corpus of a function that reads it.
 
@@ -39,10 +44,11 @@ class Corpus:
             name: for messages.
             read: yields the blocks, counting what goes wrong in the report it is given.
             find_fingerprint: hashes what would be read.
+            check: looks whether all that would be read is there.
         """
         self.name = name
         self.report = CorpusReport()
-        self._read, self._find_fingerprint = read, find_fingerprint
+        self._read, self._find_fingerprint, self.check = read, find_fingerprint, check
         self._fingerprint: str | None = None
 
     def blocks(self) -> Generator[Block]:
@@ -90,7 +96,7 @@ def open_corpus(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str
         kind = find_format(member, sniff=field is not None)
         return text_blocks(member, report) if kind is None else record_blocks(member, kind, field, report)
 
-    return Corpus(files.title, lambda report: files.read(lambda member: blocks(member, report)), files.fingerprint)
+    return Corpus(files.title, lambda report: files.read(lambda member: blocks(member, report)), files.fingerprint, files.check)
 
 
 def iterable_corpus(documents: Iterable[str] | Iterable[Sequence[str]], *, name: str = "the iterable") -> Corpus:
@@ -175,6 +181,15 @@ class Files:
             with contextlib.closing(open_members(name)) as members:
                 for member in members:
                     yield from blocks_of(member)
+
+    def check(self) -> None:
+        """Open each of the files, but for those that can be opened once.
+
+        Raises:
+            InputError: one cannot be opened.
+        """
+        for name in filter(can_be_read_twice, self._names):
+            open_raw(name).close()
 
     def fingerprint(self) -> str | None:
         """Hash the files and the options; None where they can be read only once."""

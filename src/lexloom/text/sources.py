@@ -155,7 +155,7 @@ def open_members(source: str) -> Generator[Member]:
 
 
 def _is_zip(source: str) -> bool:
-    if not _can_be_read_twice(source):
+    if not can_be_read_twice(source):
         return False
     with cast(Any, open_raw(source)) as raw:
         return compression(read_exactly(raw, 6)) == "zip"
@@ -183,7 +183,7 @@ def fingerprint(sources: Sequence[str], parsing: dict[str, Any]) -> str | None:
     Returns:
         A BLAKE2b digest in hexadecimal; None where a source (standard input, a pipe) can be read only once.
     """
-    if not all(_can_be_read_twice(source) for source in sources):
+    if not all(can_be_read_twice(source) for source in sources):
         return None
     digest = hashlib.blake2b(json.dumps(parsing, sort_keys=True).encode(), digest_size=16)
     for source in sources:
@@ -196,7 +196,8 @@ def fingerprint(sources: Sequence[str], parsing: dict[str, Any]) -> str | None:
     return digest.hexdigest()
 
 
-def _can_be_read_twice(source: str) -> bool:
+def can_be_read_twice(source: str) -> bool:
+    """Whether this is no pipe."""
     if source == STDIN:
         return False
     path = Path(source)

@@ -28,6 +28,11 @@ _MAY_CHANGE = {"NFC": _NFC_MAY_CHANGE, "NFD": _ASCII_ONLY, "NFKC": _ASCII_ONLY, 
 """Of each normalizer, a pattern of the characters in whose presence it may do anything."""
 
 
+_RUNS = {"Whitespace": (r"\w", r"[^\w\s]"), "WhitespaceSplit": (r"\S",)}
+"""Of each pre-tokenizer that makes tokens of runs of characters, the patterns of these."""
+_EACH_CHARACTER = {"type": "Split", "pattern": {"Regex": r"[\s\S]"}, "behavior": "Isolated", "invert": False}
+
+
 @dataclass(frozen=True)
 class _Normalization:
     """What to do with most texts, and how to know the others."""
@@ -35,6 +40,29 @@ class _Normalization:
     careful: str | None  # pattern: texts with a match go through the library; None: all texts do
     lowercase: bool
     show_spaces: bool
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How normalized text is cut into tokens one character at a time, as a compiled loop may do it.
+
+    Attributes:
+        normalize: what goes before, from String (n,) to String (n,).
+        kinds: patterns of a character: a token is a run of characters that match the same one. None: every character is a token.
+    """
+
+    normalize: Split
+    kinds: tuple[str, ...]
+
+
+def find_cut(tokenizer_json: str) -> Cut | None:
+    """Say how a tokenizer.json cuts text where that takes a look at one character at a time, and None elsewhere."""
+    content = json.loads(tokenizer_json)
+    pre_tokenizer = content["pre_tokenizer"] or {"type": ""}
+    kinds = _RUNS.get(pre_tokenizer["type"])
+    if kinds is None and pre_tokenizer != _EACH_CHARACTER:
+        return None
+    return Cut(_make_normalizer(content, Tokenizer.from_str(tokenizer_json)), kinds or ())
 
 
 def make_splitter(tokenizer_json: str) -> Split:
@@ -108,11 +136,9 @@ def _make_pre_tokenizer(content: dict[str, Any], tokenizer: Tokenizer) -> Split:
     library = tokenizer.pre_tokenizer
     if library is None:
         return lambda texts: texts.str.extract_all(r"(?s).+")
-    match content["pre_tokenizer"]:
-        case {"type": "Whitespace"}:
-            return lambda texts: texts.str.extract_all(r"\w+|[^\w\s]+")
-        case {"type": "WhitespaceSplit"}:
-            return lambda texts: texts.str.extract_all(r"\S+")
-        case {"type": "Split", "pattern": {"Regex": r"[\s\S]"}, "behavior": "Isolated", "invert": False}:
-            return lambda texts: texts.str.split("")
+    if content["pre_tokenizer"] == _EACH_CHARACTER:
+        return lambda texts: texts.str.split("")
+    if kinds := _RUNS.get(content["pre_tokenizer"]["type"]):
+        token = "|".join(f"{kind}+" for kind in kinds)
+        return lambda texts: texts.str.extract_all(token)
     return lambda texts: pl.Series([[token for token, _ in library.pre_tokenize_str(text)] for text in texts], dtype=pl.List(pl.String))

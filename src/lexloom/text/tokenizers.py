@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import polars as pl
     from tokenizers import Tokenizer
 
+    from lexloom.text.splitting import Cut
+
 __all__ = ["LEARN_BYTES", "TextTokenizer", "TokenizerConfig", "learn", "make_tokenizer", "split_tokens", "with_vocabulary"]
 
 NAMES = ("words", "whitespace", "characters", "bpe", "unigram", *SEGMENTERS)
@@ -84,6 +86,13 @@ class TextTokenizer:
         from lexloom.text.splitting import make_splitter
 
         return make_splitter(self.json)
+
+    @cached_property
+    def cut(self) -> "Cut | None":
+        """How a compiled loop may cut text into the tokens of `split`; None where it cannot."""
+        from lexloom.text.splitting import find_cut
+
+        return None if self.segmenter else find_cut(self.json)
 
     def split(self, texts: "pl.Series") -> "pl.Series":
         """Split texts into tokens, not using the model.

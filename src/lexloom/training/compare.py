@@ -218,7 +218,7 @@ def _find_inputs(options: ClassifierOptions, *texts: LabelledCorpus | None) -> i
     """Give the length of the vectors; tell of a file that is missing before anything is trained."""
     for text in texts:
         if text is not None:
-            text.fingerprint()
+            text.check()
     return load_vectors(options.embedding.vectors or "", limit=1).dim
 
 

@@ -73,7 +73,7 @@ def train_linear_classifier(
             return open_linear(folder, threads)
         for text in (corpus, valid, test):
             if text is not None:
-                text.fingerprint()  # a missing file is told of before anything is removed
+                text.check()  # a missing file is told of before anything is removed
         begin_anew(folder, _RESULT, described)
         try:
             asked = _Asked(options, training, batches, tokenizer, vocabulary, valid, test, described, threads)

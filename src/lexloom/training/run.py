@@ -90,7 +90,7 @@ def open_run(
         if not finished:
             for text in texts:
                 if isinstance(text, Corpus):
-                    text.fingerprint()
+                    text.check()
             if overwrite:
                 begin_anew(folder, (*_RESULT, *result), described)
         yield folder, finished

@@ -95,7 +95,7 @@ def train_vectors(
         corpus = corpus if isinstance(corpus, TokenStore) else as_corpus(corpus)
         if overwrite:
             if isinstance(corpus, Corpus):
-                corpus.fingerprint()  # a missing file is told of before anything is removed
+                corpus.check()  # a missing file is told of before anything is removed
             begin_anew(folder, _RESULT, options)
         encoded = encode_text(corpus, folder / STORE if store is None else Path(store), *text, resume=resume, reporter=reporter)
         training = _prepare(config, encoded, folder)

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from lexloom.vectors.kernels.scratch import compiled
+from lexloom.compiling import compiled
 
 UNKNOWN = np.uint32(0xFFFFFFFF)
 """The row of a token outside of the vocabulary."""

@@ -24,8 +24,9 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from lexloom.compiling import compiled
 from lexloom.vectors.kernels import padded, source_stamp
-from lexloom.vectors.kernels.scratch import aligned, compiled
+from lexloom.vectors.kernels.scratch import aligned
 from lexloom.vectors.kernels.simd import (
     LANES,
     ONE,

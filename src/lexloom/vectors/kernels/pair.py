@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from lexloom.vectors.kernels.scratch import compiled
+from lexloom.compiling import compiled
 from lexloom.vectors.kernels.simd import LANES, ONE, ZERO, add, fma, load, mul, splat, store, total
 from lexloom.vectors.sampling import advance, below, negative, thin
 

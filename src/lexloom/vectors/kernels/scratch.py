@@ -1,11 +1,8 @@
-"""What a kernel is asked to do, how it is compiled, and the memory that a thread does it in."""
+"""What a kernel is asked to do, and the memory that a thread does it in."""
 
-import contextlib
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from lexloom.vectors.kernels.simd import LANES
 from lexloom.vectors.kernels.tiles import tiling
@@ -26,14 +23,6 @@ class Plan(NamedTuple):
 def padded(dim: int) -> int:
     """The row length that a kernel needs for `dim` columns: the next multiple of 16; the columns beyond stay zero."""
     return -(-dim // LANES) * LANES
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a kernel: without the GIL, and kept on disk where there is a place for that (a read-only system may have none)."""
-    dispatcher = njit(nogil=True, error_model="numpy", boundscheck=False)(function)
-    with contextlib.suppress(RuntimeError):
-        dispatcher.enable_caching()
-    return dispatcher
 
 
 def aligned(size: int) -> np.ndarray:

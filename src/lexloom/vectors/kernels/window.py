@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from lexloom.vectors.kernels.scratch import compiled
+from lexloom.compiling import compiled
 from lexloom.vectors.kernels.simd import LANES, ONE, ZERO, add, div, exp, exponent, load, mantissa, mul, prefetch, splat, store, sub
 from lexloom.vectors.kernels.tiles import tile_scores, tile_update, tiling
 from lexloom.vectors.sampling import advance, below, negative, thin
