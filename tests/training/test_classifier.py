@@ -546,6 +546,24 @@ def test_vectors_that_may_learn_move(reviewed, tmp_path, vectors):
     assert 0 < moved["mean_distance"] < moved["max_distance"]
 
 
+@pytest.mark.parametrize(
+    ("embedding", "deviation"),
+    [
+        ({}, 0.02),
+        ({"initialization_scale": 0.3}, 0.3),
+        ({"vectors_std": 0.7}, 0.7),
+        ({"initialization_scale": 0.0}, None),
+        ({"freeze": True}, None),
+    ],
+)
+def test_rows_that_learn_begin_as_wide_as_random_ones(reviewed, vectors, embedding, deviation):
+    source, rows = vectors
+    model = train(reviewed, options(embedding={"vectors": source, **embedding}), epochs=1, learning_rate=1e-9)
+    numbers = np.stack([model.embedding_matrix().detach().numpy()[model.vocabulary.id_of(word)] for word in rows])
+    expected = np.stack(list(rows.values()))
+    np.testing.assert_allclose(numbers, expected if deviation is None else expected * deviation / expected.std(), atol=1e-5)
+
+
 @pytest.mark.parametrize(("epoch", "kept"), [(3, True), (2, False)])
 def test_vectors_learn_from_the_epoch_on_that_was_given(reviewed, vectors, epoch, kept):
     source, rows = vectors

@@ -84,6 +84,15 @@ class ClassifierEmbeddingConfig(EmbeddingConfig):
 
     initialization_scale: float = 0.02
     """Standard deviation of normal, half the width of uniform, gain of xavier. Small: words that training hardly saw say little."""
+    vectors_std: float | None = None
+    """Stretch or shrink the vectors until their numbers have this standard deviation. Unless given it is initialization_scale, so that rows
+    learn as fast as random ones; frozen vectors are left as they are."""
+
+    @property
+    def chosen_vectors_std(self) -> float | None:
+        """What the vectors are stretched to; None where they are left as they are."""
+        default = None if self.freeze else self.initialization_scale or None
+        return default if self.vectors_std is None else self.vectors_std
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ def make_embedding(
                 f"embedding_dim is {config.embedding_dim}, but the vectors in {config.vectors} have {weight.shape[1]} numbers a row; "
                 "leave it out, or give other vectors"
             )
-        if config.vectors_std is not None and bool(known.any()):
-            weight *= config.vectors_std / weight[known].std(correction=0)
+        if config.chosen_vectors_std is not None and bool(known.any()):
+            weight *= config.chosen_vectors_std / weight[known].std(correction=0)
         frozen = known if config.freeze else None
     layer = Embedding(
         *weight.shape,

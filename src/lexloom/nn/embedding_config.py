@@ -62,6 +62,11 @@ class EmbeddingConfig:
         if self.embedding == "one-hot":
             self._check_one_hot()
 
+    @property
+    def chosen_vectors_std(self) -> float | None:
+        """What the vectors are stretched to; None where they are left as they are."""
+        return self.vectors_std
+
     def _check_one_hot(self) -> None:
         allowed = {"embedding", "embedding_dim", "word_dropout"}  # a wrong embedding_dim shows when V is known
         for field in dataclasses.fields(self):
