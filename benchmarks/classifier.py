@@ -58,12 +58,14 @@ def sst_vectors(setting: Setting) -> Section:
     encoders = ("average", "cnn") if setting.quick else ("average", "cnn", "rnn")
     random = {encoder: _accuracies(setting, section, *_encoder(encoder)) for encoder in encoders}
     arms: dict[str, tuple[str, Sequence[object]]] = {
-        "Wikipedia, rows of standard deviation 0.1": ("wikipedia", ("--vectors-std", 0.1)),
+        "Wikipedia, as wide as they are (0.2)": ("wikipedia", ("--vectors-std", 0.2)),
+        "Wikipedia, of standard deviation 0.05": ("wikipedia", ("--vectors-std", 0.05)),
         "Wikipedia, rows at a tenth of the rate": ("wikipedia", ("--embedding-learning-rate", 0.0001)),
         "Wikipedia, rows at three times the rate": ("wikipedia", ("--embedding-learning-rate", 0.003)),
         "IMDB, frozen": ("reviews", ("--freeze",)),
         "IMDB": ("reviews", ()),
-        "IMDB, rows of standard deviation 0.1": ("reviews", ("--vectors-std", 0.1)),
+        "IMDB, as wide as they are (0.2)": ("reviews", ("--vectors-std", 0.2)),
+        "IMDB, of standard deviation 0.05": ("reviews", ("--vectors-std", 0.05)),
     }
     for encoder in encoders:
         for arm, (source, options) in arms.items():
