@@ -276,7 +276,7 @@ def test_finished_folders_are_left_alone_resumed_or_overwritten(run, fails, text
     assert message in fails("classifier", "train", text, "--out", "out")
     assert train(run, text, "--resume").status == 0
     assert Path("out/model.safetensors").read_bytes() == weights
-    assert "cannot resume with other options (filters was 100, now 7)" in complaint(train(run, text, "--resume", "--filters", 7))
+    assert "cannot resume with other options (dropout was 0.5, now 0.7)" in complaint(train(run, text, "--resume", "--dropout", 0.7))
     assert train(run, text, "--overwrite", "--seed", 2).status == 0
     assert Path("out/model.safetensors").read_bytes() != weights
 
@@ -545,6 +545,57 @@ def test_what_cannot_be_evaluated_is_one_line(fails, one, content, message):
     assert message in fails("classifier", "evaluate", one, "new.txt")
 
 
+@pytest.mark.parametrize("content", ["", "good\n", None])
+@pytest.mark.parametrize("option", ["--test", "--valid"])
+@pytest.mark.parametrize("encoder", ["average", "linear"])
+def test_documents_to_judge_on_are_looked_at_before_a_training(run, text, encoder, option, content):
+    if content is not None:
+        Path("new.txt").write_text(content)
+    outcome = run("classifier", "train", text, "--out", "out", "--encoder", encoder, "--threads", 1, option, "new.txt")
+    assert complaint(outcome).startswith("new.txt: no " + ("such file" if content is None else "document with a label"))
+    assert outcome.out == "" and list(Path("out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("encoder", "options", "message"),
+    [
+        ("average", ["--filters", 5], "filters is 5, which only the encoder cnn knows"),
+        ("cnn", ["--hidden-size", 5], "hidden_size is 5, which only the encoder rnn knows"),
+        ("linear", ["--cell", "gru"], "cell is 'gru', which only the encoder rnn knows"),
+        ("rnn", ["--word-ngrams", 3], "word_ngrams is 3, which only the encoder linear knows"),
+        ("average", ["--min-count", 1000], "no token occurs as often as min_count asks for, 1000 times"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused(run, text, encoder, options, message):
+    assert message in complaint(run("classifier", "train", text, "--out", "out", "--encoder", encoder, "--threads", 1, *options))
+
+
+def test_a_comparison_takes_the_options_of_any_of_its_encoders(fails, text, vectors):
+    command = ("classifier", "compare", text, "--out", "out", "--vectors", vectors, "--encoders", "average", "linear")
+    assert "filters is 5, which only the encoder cnn knows" in fails(*command, "--filters", 5)
+    assert "seeds is 0" in fails(*command, "--word-ngrams", 3, "--seeds", 0)
+
+
+def test_labels_of_validation_documents_that_training_never_saw_are_named(run, text):
+    Path("valid.txt").write_text("new\tgood\npos\tgood\nnew\tbad\n")
+    outcome = train(run, text, "--valid", "valid.txt")
+    assert (
+        "lexloom: warning: valid.txt: labels that training never saw count as errors; with the documents that have them: 'new' (2)"
+        in outcome.err
+    )
+
+
+def test_of_many_fields_some_are_named(fails, one):
+    Path("wide.csv").write_text(",".join(f"field{number}{'x' * 100}" for number in range(50)) + "\n")
+    line = fails("classifier", "predict", one, "wide.csv")
+    assert "--text-field" in line and line.count("field") < 30 and line.endswith("...)\n") and len(line) < 1200
+
+
+def test_a_number_of_labels_that_are_not_printed_is_refused(fails, one):
+    Path("new.txt").write_text("good\n")
+    assert "k is 2, but only the labels are printed" in fails("classifier", "predict", one, "new.txt", "-k", 2)
+
+
 # ---- explain -------------------------------------------------------------------------------------------------------------------------
 
 
@@ -613,7 +664,7 @@ def test_export_writes_onnx_that_can_check_itself(run, models, kind):
 
 
 def test_the_linear_encoder_is_not_exported(fails, models):
-    assert "linear-classifier" in fails("classifier", "export", models / "linear", "--to", "onnx", "--out", "onnx")
+    assert "the encoder linear is not exported" in fails("classifier", "export", models / "linear", "--to", "onnx", "--out", "onnx")
 
 
 def test_a_format_that_is_not_written_is_one_line(fails, one):
@@ -692,28 +743,36 @@ def comparison():
 
 def test_compare_tells_of_each_training_and_of_each_difference(compare, monkeypatch):
     monkeypatch.setattr("lexloom.cli.show_classifier.plot_arms", plot_arms)
-    outcome = compare("--seeds", 2, "--seed", 5)
+    outcome = compare("--seeds", 3, "--seed", 5)
     assert (outcome.status, outcome.err) == (0, "")
     lines, found = outcome.out.splitlines(), comparison()
-    for line, one in zip(lines[:4], found["runs"], strict=True):
+    for line, one in zip(lines[:6], found["runs"], strict=True):
         assert line.startswith(f"linear, {one['arm']}, seed {one['seed']}: accuracy {one['accuracy']:.4f}  ")
-    assert [(one["arm"], one["seed"]) for one in found["runs"]] == [("random", 5), ("random", 6), ("fine-tuned", 5), ("fine-tuned", 6)]
-    assert lines[4].split() == ["encoder", "rows", "accuracy", "spread", "lowest", "highest", "seeds"]
-    for line, arm in zip(lines[5:7], ("random", "fine-tuned"), strict=True):
+    assert [(one["arm"], one["seed"]) for one in found["runs"]] == [(arm, seed) for arm in ("random", "fine-tuned") for seed in (5, 6, 7)]
+    assert lines[6].split() == ["encoder", "rows", "accuracy", "spread", "lowest", "highest", "seeds"]
+    for line, arm in zip(lines[7:9], ("random", "fine-tuned"), strict=True):
         values = [one["accuracy"] for one in found["runs"] if one["arm"] == arm]
         numbers = [np.mean(values), np.std(values, ddof=1), min(values), max(values)]
-        assert line.split() == ["linear", arm, *(f"{number:.4f}" for number in numbers), "2"]
+        assert line.split() == ["linear", arm, *(f"{number:.4f}" for number in numbers), "3"]
     (difference,) = found["differences"]
     verdict = "larger than" if difference["larger"] else "not larger than"
     said = f"{difference['mean']:+.4f}, {verdict} its spread, {difference['spread']:.4f}"
-    assert lines[7:] == [f"linear: fine-tuned minus random is {said}", "wrote out/comparison.json and out/comparison.png"]
+    assert lines[9:] == [f"linear: fine-tuned minus random is {said}", "wrote out/comparison.json and out/comparison.png"]
     assert Path("out/comparison.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_compare_with_a_single_seed_has_no_difference_to_tell_of(compare):
-    outcome = compare("--seeds", 1)
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_compare_with_few_seeds_has_no_difference_to_tell_of(compare, seeds):
+    outcome = compare("--seeds", seeds)
     assert (outcome.status, " minus " in outcome.out) == (0, False)
+    assert "with fewer than 3 seeds it cannot be said" in outcome.out
     assert Path("out/comparison.png").exists()
+
+
+def test_compare_leaves_a_folder_with_other_files_alone(compare):
+    Path("out").mkdir()
+    Path("out/letter.txt").write_text("dear")
+    assert "out: holds other files (letter.txt); give an empty or new --out" in complaint(compare("--seeds", 1))
 
 
 def test_compare_goes_on_is_left_alone_or_begins_anew(compare):
@@ -732,7 +791,7 @@ def test_compare_warns_once_of_what_it_could_not_read(compare):
     Path("train.txt").write_text(tabbed(REVIEWS) + "no tab here\n")
     Path("test.txt").write_text(tabbed(reviews(20, seed=2)) + "none here\n")
     outcome = compare("--seeds", 2, source="train.txt")
-    bad = "lexloom: warning: 1 bad records were left out; the first: {}: expected 2 tab-separated fields (label, text), found 1"
+    bad = "lexloom: warning: 1 bad record was left out; the first: {}: expected 2 tab-separated fields (label, text), found 1"
     assert outcome.err.splitlines() == [bad.format("train.txt:61"), bad.format("test.txt:21")]
 
 

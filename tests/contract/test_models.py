@@ -14,6 +14,7 @@ from tests.models.tiny import classifier, documents, language_model, window, wor
 from lexloom.models.base import Model, load_model, save_model
 from lexloom.models.catalog import MODELS
 from lexloom.models.skipgram import SkipGram
+from lexloom.text.readers import iterable_corpus
 from lexloom.text.tokenizers import TokenizerConfig, make_tokenizer
 
 ROWS = 5
@@ -192,3 +193,13 @@ def test_predicting_is_without_chance_and_leaves_the_weights_alone(case):
     assert losses(model, batch) == losses(model, batch)
     assert torch.equal(torch.get_rng_state(), random)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.weights().items())
+
+
+@pytest.mark.parametrize("case", classifiers().values(), ids=classifiers())
+@pytest.mark.parametrize("text", ["", "w1 unheard w2"])
+def test_a_classifier_explains_any_document_as_it_predicts_it(case, text):
+    model = ready(case)
+    (expected,) = np.concatenate(list(model.predict_corpus(iterable_corpus([text]))))
+    explanation = model.explain(text)
+    assert explanation.tokens == text.split() and len(explanation.scores) == len(explanation.tokens)
+    assert explanation.probability == pytest.approx(expected.max(), abs=1e-6)

@@ -209,11 +209,11 @@ def test_a_pipeline_ends_in_it(encoder):
 
 
 def test_a_grid_search_finds_what_does_better():
-    order = [("good" if place % 2 else "bad", "very not fine" if place % 2 else "fine not very") for place in range(40)]
-    search = GridSearchCV(classifier(), {"word_ngrams": [1, 2], "min_count": [1, 99]}, cv=2, error_score=0.0)
+    order = [("good" if place % 2 else "bad", "so very not fine so" if place % 2 else "so fine not very so") for place in range(40)]
+    search = GridSearchCV(classifier(), {"word_ngrams": [1, 2], "min_count": [1, 25]}, cv=2, error_score=0.0)
     search.fit([text for _, text in order], [label for label, _ in order])
     assert search.best_params_ == {"min_count": 1, "word_ngrams": 2}
-    assert search.best_score_ == search.best_estimator_.score(["fine not very", "very not fine"], ["bad", "good"]) == 1.0
+    assert search.best_score_ == search.best_estimator_.score(["so fine not very so", "so very not fine so"], ["bad", "good"]) == 1.0
 
 
 def test_cross_validation_scores_it(encoder):

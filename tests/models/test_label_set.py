@@ -57,7 +57,7 @@ def test_several_labels_where_one_is_allowed_are_refused_with_the_document():
     ("rows", "said"),
     [
         ([["so so"], ["so so"]], "all 2 documents have a single label, 'so so'"),
-        ([["a", "a"]], "all 1 documents have a single label, 'a'"),
+        ([["a", "a"]], "the only document has a single label, 'a'"),
         ([[], []], "all 2 documents have no label"),
         ([], "all 0 documents have no label"),
     ],

@@ -110,7 +110,7 @@ def test_a_missing_field_is_an_error_that_lists_the_fields(read_bytes, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_records_without_a_field_named_are_an_error(read_bytes, kind):
-    with pytest.raises(InputError, match=rf"a\.{kind}: .*--field \(fields: id, text\)"):
+    with pytest.raises(InputError, match=rf"a\.{kind}: .*--text-field \(fields: id, text\)"):
         read_bytes(table(kind), f"a.{kind}")
 
 

@@ -39,7 +39,7 @@ def archive(tmp_path):
 
 
 def test_all_files_of_a_zip_are_read_in_order(archive, read):
-    with pytest.raises(InputError, match=r"c\.csv: holds records.*--field \(fields: text, n\)"):
+    with pytest.raises(InputError, match=r"c\.csv: holds records.*--text-field \(fields: text, n\)"):
         read(open_corpus(archive))
     path = archive.with_name("two.zip")
     with zipfile.ZipFile(path, "w") as file:

@@ -488,7 +488,7 @@ def test_options_that_cannot_be_trained_with_are_refused(reviewed, rest, error, 
     ("lines", "message"),
     [
         (["pos\tgood", "pos\tfine"], r"all 2 documents have a single label, 'pos'; a classifier needs at least two different ones"),
-        (["good", "pos\tfine"], r"all 1 documents have a single label, 'pos'"),
+        (["good", "pos\tfine"], r"the only document has a single label, 'pos'"),
         (["good", "bad", ""], r"train\.txt.*2 bad.*train\.txt:1: expected 2 tab-separated fields \(label, text\), found 1"),
         ([], r"train\.txt: no token in 0 documents"),
         (["", ""], r"train\.txt: no token in 0 documents"),

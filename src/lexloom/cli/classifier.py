@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from lexloom.cli.show import show_json, warn, warn_of_text
+from lexloom.errors import ConfigError
 from lexloom.models.classifier_config import (
     ClassifierConfig,
     ClassifierEmbeddingConfig,
@@ -18,6 +19,7 @@ from lexloom.models.classifier_config import (
     DocumentConfig,
     Encoder,
     LinearConfig,
+    refuse_unused,
 )
 from lexloom.options import check_whole
 from lexloom.text.tokenizers import TokenizerConfig
@@ -85,6 +87,7 @@ def train(
     from lexloom.training.reporter import is_first_process
 
     del config  # read by the command line itself, before this
+    refuse_unused(ClassifierOptions(model, embedding, recurrent, linear), [model.encoder])
     how = {"text_field": text_field, "label_field": label_field, "separator": separator}
     corpus, tested = open_labelled(inputs, **how), None if test is None else open_labelled(test, **how)
     with model_progress(TOLD, corpus, training) as reporter:
@@ -113,6 +116,7 @@ def _loaded(folder: str, threads: int | None) -> Iterator["Predictor"]:
     from lexloom.models.classification import load_classifier
     from lexloom.models.folder import describe_model
 
+    check_whole("threads", threads, 1)
     if describe_model(folder).get("kind") == "linear-classifier":
         yield load_classifier(folder, threads)
         return
@@ -149,6 +153,8 @@ def predict(
     from lexloom.text.readers import open_corpus
 
     check_whole("k", k, 1)
+    if k is not None and not (probabilities or json):
+        raise ConfigError(f"k is {k}, but only the labels are printed; give --probabilities or --json too")
     corpus = open_corpus(file, field=text_field)
     with _loaded(folder, threads) as model:
         for lines in predicted_lines(model, corpus, probabilities=probabilities, k=k, json=json):
@@ -283,6 +289,7 @@ def compare(
     from lexloom.training.reporter import Reporter
 
     del config  # read by the command line itself, before this
+    refuse_unused(ClassifierOptions(model, embedding, recurrent, linear), encoders)
     how = {"text_field": text_field, "label_field": label_field, "separator": separator}
     corpus, tested = open_labelled(inputs, **how), None if test is None else open_labelled(test, **how)
     told: set[str] = set()
@@ -333,8 +340,11 @@ def export(
     from lexloom.export.onnx import export_classifier
     from lexloom.models.base import load_model
     from lexloom.models.classifier import Classifier
+    from lexloom.models.folder import describe_model
 
     del to
+    if describe_model(folder).get("kind") == "linear-classifier":
+        raise ConfigError(f"{folder}: the encoder linear is not exported: its n-grams are hashed from words, which no graph can do")
     exported = export_classifier(load_model(folder, Classifier), Path(folder) / "onnx" if out is None else out)
     for name, size in exported.sizes.items():
         print(  # noqa: T201

@@ -13,12 +13,14 @@ from lexloom.cli.show import left_out, show_table, stdout, warn
 from lexloom.cli.show_model import Told, describe_coverage, say, show_movement
 from lexloom.models.classification import ClassificationScore, Explanation, Predictor, decide
 from lexloom.models.folder import describe_model
+from lexloom.models.label_set import describe_unseen
 from lexloom.report.comparison import plot_arms
 from lexloom.text.readers import Corpus
 from lexloom.training.compare import EmbeddingComparison, Run
 from lexloom.training.reporter import Working
 
 _MOST_LABELS = 12  # that are listed in a line
+_FEWEST_SEEDS = 3  # whose spread is told
 _TELLING = 8  # words for and against a decision
 
 
@@ -76,8 +78,7 @@ def show_finished(folder: Path) -> None:
 def warn_of_unseen(labels: dict[str, int]) -> None:
     """Name labels that training never saw, with the documents that have them."""
     if labels:
-        listed = ", ".join(f"{name!r} ({number})" for name, number in list(labels.items())[:10]) + (", ..." if len(labels) > 10 else "")
-        warn(f"labels that training never saw count as errors; with the documents that have them: {listed}")
+        warn(describe_unseen(labels))
 
 
 def predicted_lines(model: Predictor, corpus: Corpus, *, probabilities: bool, k: int | None, json: bool) -> Iterator[str]:
@@ -147,9 +148,12 @@ def show_arms(found: EmbeddingComparison, folder: Path) -> None:
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         rows.append((encoder, arm, statistics.mean(values), spread, min(values), max(values), len(values)))
     show_table(None, ("encoder", "rows", "accuracy", "spread", "lowest", "highest", "seeds"), rows)
-    for one in found.differences:
+    few = min(row[-1] for row in rows) < _FEWEST_SEEDS
+    for one in found.differences if not few else ():
         verdict = "larger than" if one.larger else "not larger than"
         say(f"{one.encoder}: {one.better} minus {one.worse} is {one.mean:+.4f}, {verdict} its spread, {one.spread:.4f}")
+    if few:
+        say(f"with fewer than {_FEWEST_SEEDS} seeds it cannot be said which differences are larger than their spread")
     groups: dict[str, dict[str, list[float]]] = {
         encoder: {arm: list(found.accuracies(encoder, arm).values()) for name, arm in found.arms if name == encoder}
         for encoder, _ in found.arms

@@ -185,9 +185,7 @@ def score(
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    distinct = named.list.unique(maintain_order=True).explode(empty_as_null=False)
-    counted = distinct.filter(~distinct.is_in(list(labels.names))).alias("label").value_counts(name="documents")
-    unseen = dict(counted.sort("documents", "label", descending=[True, False]).iter_rows())
+    unseen = labels.unseen(named)
     names = [*labels.names, *unseen]
     truth = LabelSet(tuple(names), labels.several).encode(named)
     chosen = np.pad(decide(probabilities, thresholds, several=labels.several), ((0, 0), (0, len(names) - len(labels))))

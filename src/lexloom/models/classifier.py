@@ -21,6 +21,7 @@ from lexloom.nn.pretrained import Coverage
 from lexloom.nn.recurrent import Recurrent
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.text.documents import Documents, LengthBuckets, encode_blocks, encode_text
+from lexloom.text.ragged import starts_of
 from lexloom.text.readers import Corpus
 from lexloom.text.tokenizers import TextTokenizer
 from lexloom.text.vocabulary import Vocabulary
@@ -157,16 +158,17 @@ class Classifier(Model):
         """
         tokens, encoded = encode_text(text, self.tokenizer, self.vocabulary)
         device = self.output.weight.device
-        ids = torch.from_numpy(encoded[: self.config.model.max_tokens].astype(np.int64)).to(device)[None]
+        document = Documents(encoded, starts_of(np.array([len(encoded)])))
+        ids, lengths = (torch.from_numpy(part).to(device) for part in document.rows(np.arange(1), self.config.model.max_tokens))
         with torch.no_grad():
             rows = self.embedding(ids)
         rows.requires_grad_()
-        logits = self.judge(rows, torch.ones_like(ids, dtype=torch.bool))
+        logits = self.judge(rows, torch.arange(ids.shape[1], device=device) < lengths[:, None])
         number = int(logits.argmax()) if label is None else self.labels.number_of(label)
         others = logits.masked_fill(torch.arange(len(self.labels), device=device) == number, -torch.inf)
         odds = logits[0, number] - (0 if self.labels.several else others.logsumexp(1)[0])
         (gradient,) = torch.autograd.grad(odds, rows)
-        scores = (gradient * rows).sum(2)[0].tolist()
+        scores = (gradient * rows).sum(2)[0, : int(lengths)].tolist()
         return Explanation(self.labels.names[number], float(self.likelihoods(logits.detach())[0, number]), tokens[: len(scores)], scores)
 
     def _judge_responses(self, documents: Documents) -> Tensor:
@@ -178,7 +180,7 @@ class Classifier(Model):
 
         def contribute(ids: np.ndarray) -> np.ndarray:
             rows = self.embedding(torch.from_numpy(ids.astype(np.int64)))
-            products: np.ndarray = (rows @ weight).view(len(ids), -1, bank.filters).numpy()
+            products: np.ndarray = (rows @ weight).view(len(ids), sum(bank.widths), bank.filters).numpy()
             return products
 
         found = largest_responses(

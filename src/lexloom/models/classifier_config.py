@@ -1,6 +1,7 @@
 """What a text classifier can be told: frozen dataclasses; the command line and TOML files mirror them. They need no torch."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from lexloom.errors import ConfigError
@@ -133,6 +134,30 @@ class ClassifierOptions:
     embedding: EmbeddingConfig = ClassifierEmbeddingConfig()
     recurrent: RecurrentConfig = ClassifierRecurrentConfig()
     linear: LinearConfig = LinearConfig()
+
+
+def refuse_unused(options: ClassifierOptions, encoders: Collection[Encoder]) -> None:
+    """Refuse options that are set and that none of some encoders knows.
+
+    Raises:
+        ConfigError: there are such.
+    """
+    for name, value, default, own in _options_of_encoders(options):
+        if value != default and own not in encoders:
+            raise ConfigError(f"{name} is {value!r}, which only the encoder {own} knows; leave it out, or take that one")
+
+
+def _options_of_encoders(options: ClassifierOptions) -> Iterator[tuple[str, object, object, Encoder]]:
+    """Go through the options that a single encoder knows: name, value, default, encoder."""
+    parts: list[tuple[object, Encoder, tuple[str, ...]]] = [
+        (options.model, "cnn", ("widths", "filters")),
+        (options.model, "rnn", ("bidirectional",)),
+        (options.recurrent, "rnn", tuple(field.name for field in fields(options.recurrent))),
+        (options.linear, "linear", tuple(field.name for field in fields(options.linear))),
+    ]
+    for part, encoder, names in parts:
+        for name in names:
+            yield name, getattr(part, name), getattr(type(part), name), encoder
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def describe_model(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise FormatError(f"{folder}: {problem}; expected a folder that a training wrote")
     head = read_json(folder / RESULT)
     if not isinstance(head, dict) or head.get("format") != FORMAT:
-        raise FormatError(f"{folder}: not a model; expected a folder that `lexloom lm train` or another training of a model wrote")
+        raise FormatError(f"{folder}: not a model; expected a folder that `lexloom lm train` or `lexloom classifier train` wrote")
     if head.get("format_version") != FORMAT_VERSION:
         raise FormatError(f"{folder}: model format version {head.get('format_version')}, this lexloom reads {FORMAT_VERSION}")
     return head

@@ -40,6 +40,12 @@ class LabelSet:
             raise ConfigError(f"label {name!r}: the classifier does not know it; {known}")
         return self.names.index(name)
 
+    def unseen(self, labels: pl.Series) -> dict[str, int]:
+        """Count the documents of labels, List(String) (n,), that are not among these; the most frequent first."""
+        distinct = labels.list.unique(maintain_order=True).explode(empty_as_null=False)
+        counted = distinct.filter(~distinct.is_in(list(self.names))).alias("label").value_counts(name="documents")
+        return dict(counted.sort("documents", "label", descending=[True, False]).iter_rows())
+
     def encode(self, labels: pl.Series) -> "Targets":
         """Number the labels of documents, List(String) (n,), each once; what is unknown gets `UNKNOWN`."""
         labels = labels.list.unique(maintain_order=True)
@@ -50,6 +56,12 @@ class LabelSet:
         if len(flat):
             codes = flat.replace_strict(distinct, [place.get(name, UNKNOWN) for name in distinct], return_dtype=pl.Int64).to_numpy()
         return Targets(codes, starts_of(labels.list.len().to_numpy()), self.several)
+
+
+def describe_unseen(labels: dict[str, int]) -> str:
+    """Name labels that training never saw, with the number of documents that have them."""
+    listed = ", ".join(f"{name!r} ({number})" for name, number in list(labels.items())[:10]) + (", ..." if len(labels) > 10 else "")
+    return f"labels that training never saw count as errors; with the documents that have them: {listed}"
 
 
 def find_labels(labels: pl.Series, several: bool | None, name: str) -> LabelSet:
@@ -71,7 +83,8 @@ def find_labels(labels: pl.Series, several: bool | None, name: str) -> LabelSet:
     names = tuple(labels.explode(empty_as_null=False).unique().sort().to_list())
     if len(names) < 2:
         what = f"a single label, {names[0]!r}" if names else "no label"
-        raise InputError(f"{name}: all {len(labels)} documents have {what}; a classifier needs at least two different ones")
+        whose = "the only document has" if len(labels) == 1 else f"all {len(labels)} documents have"
+        raise InputError(f"{name}: {whose} {what}; a classifier needs at least two different ones")
     return LabelSet(names, most > 1 if several is None else several)
 
 

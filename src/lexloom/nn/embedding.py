@@ -53,8 +53,9 @@ def make_embedding(
                 f"embedding_dim is {config.embedding_dim}, but the vectors in {config.vectors} have {weight.shape[1]} numbers a row; "
                 "leave it out, or give other vectors"
             )
-        if config.chosen_vectors_std is not None and bool(known.any()):
-            weight *= config.chosen_vectors_std / weight[known].std(correction=0)
+        deviation = float(weight[known].std(correction=0)) if bool(known.any()) else 0.0
+        if config.chosen_vectors_std is not None and deviation:
+            weight *= config.chosen_vectors_std / deviation
         frozen = known if config.freeze else None
     layer = Embedding(
         *weight.shape,

@@ -57,6 +57,16 @@ class LabelledCorpus(Corpus):
         """Give the labels of each document that the latest reading met, List(String) (documents,); complete once it has ended."""
         return pl.concat([pl.Series([], dtype=_LABELS), *self._gathered])
 
+    def check_documents(self) -> None:
+        """Do what `check` does, and look whether there is a document; what can be read only once is not looked at.
+
+        Raises:
+            InputError: there is none, or a file cannot be read.
+        """
+        self.check()
+        if self.fingerprint() is not None and not any(len(block.ends) for block in self.blocks()):
+            raise InputError(f"{self.name}: no document with a label{self.report.excuse()}")
+
 
 def open_labelled(
     sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],

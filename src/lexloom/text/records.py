@@ -106,9 +106,10 @@ def gather(texts: Iterable[str]) -> Iterator[Block]:
 
 def _require(name: str, wanted: Sequence[str], fields: Sequence[str]) -> None:
     """Refuse records without the fields that are wanted, or where none is said to be wanted."""
-    there = ", ".join(fields) if fields else "none"
+    shown = [field if len(field) <= 40 else f"{field[:37]}..." for field in fields[:20]]
+    there = ", ".join(shown) + (", ..." if len(fields) > 20 else "") if fields else "none"
     if not wanted:
-        raise InputError(f"{name}: holds records; say which field is the text with --field (fields: {there})")
+        raise InputError(f"{name}: holds records; say which field is the text with --field or --text-field (fields: {there})")
     for field in wanted:
         if field not in fields:
             raise InputError(f"{name}: no field {field!r}; fields: {there}")

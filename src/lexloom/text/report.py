@@ -37,7 +37,11 @@ class CorpusReport:
 
     def excuse(self) -> str:
         """Say, as the end of a complaint that there is nothing to read, what was left out; empty where nothing was."""
-        return f"; {self.bad_lines} bad records were left out, the first: {self.first_bad}" if self.bad_lines else ""
+        return f"; {self._left_out}, the first: {self.first_bad}" if self.bad_lines else ""
+
+    @property
+    def _left_out(self) -> str:
+        return f"{self.bad_lines} bad records were left out" if self.bad_lines > 1 else "1 bad record was left out"
 
     def warnings(self) -> list[str]:
         """Say what a user should know, one line each; empty when all was well."""
@@ -45,5 +49,5 @@ class CorpusReport:
         if self.broken:
             lines.append(f"{self.first_broken}: not valid UTF-8; {self.broken} broken places in all were replaced by U+FFFD")
         if self.bad_lines:
-            lines.append(f"{self.bad_lines} bad records were left out; the first: {self.first_bad}")
+            lines.append(f"{self._left_out}; the first: {self.first_bad}")
         return lines

@@ -22,7 +22,7 @@ from lexloom.text.vocabulary import VocabularyConfig
 from lexloom.training.config import ClassifierTrainingConfig
 from lexloom.training.data import DocumentBatches, Share
 from lexloom.training.fit import fit
-from lexloom.training.labelled import Labelled, LabelledData, corpus_facts, read_labelled
+from lexloom.training.labelled import Labelled, LabelledData, checks_of, corpus_facts, read_labelled
 from lexloom.training.processor import processor, threads_of
 from lexloom.training.reporter import Reporter, is_first_process
 from lexloom.training.run import (
@@ -92,8 +92,8 @@ def train_classifier(
         return _join(plan, corpus, Path(out or ""), resume=resume)
     if out is None and plan.training.devices * plan.training.num_nodes > 1:
         raise ConfigError("several processes need a folder that all of them see; give --out")
-    described, texts = plan.describe(), (corpus, valid, test)
-    run = open_run(out, described, plan.training, plan.options.embedding, texts, resume=resume, overwrite=overwrite, result=("onnx",))
+    described, checks = plan.describe(), checks_of(corpus, valid, test)
+    run = open_run(out, described, plan.training, plan.options.embedding, checks, resume=resume, overwrite=overwrite, result=("onnx",))
     with run as (folder, finished):
         if finished:
             return open_result(folder, Classifier)

@@ -19,6 +19,7 @@ from lexloom.text.labels import LabelledCorpus
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
 from lexloom.training.config import ClassifierTrainingConfig
+from lexloom.training.labelled import checks_of
 from lexloom.training.reporter import Reporter, cost_of
 from lexloom.vectors.formats import load_vectors
 
@@ -214,17 +215,20 @@ def _shapes(options: ClassifierOptions, training: ClassifierTrainingConfig, enco
     return models
 
 
-def _find_inputs(options: ClassifierOptions, *texts: LabelledCorpus | None) -> int:
-    """Give the length of the vectors; tell of a file that is missing before anything is trained."""
-    for text in texts:
-        if text is not None:
-            text.check()
+def _find_inputs(options: ClassifierOptions, corpus: LabelledCorpus, valid: LabelledCorpus | None, test: LabelledCorpus | None) -> int:
+    """Give the length of the vectors; tell of what cannot be used before anything is trained."""
+    for check in checks_of(corpus, valid, test):
+        check()
     return load_vectors(options.embedding.vectors or "", limit=1).dim
 
 
 def _done(path: Any, described: dict[str, Any], *, resume: bool, overwrite: bool) -> list[Run]:
-    """The trainings that are done already."""
-    if not path.exists() or overwrite:
+    """The trainings that are done already; a folder with other files is refused."""
+    if not path.exists():
+        if others := sorted(other.name for other in path.parent.iterdir()):
+            raise InputError(f"{path.parent}: holds other files ({', '.join(others[:3])}); give an empty or new --out")
+        return []
+    if overwrite:
         return []
     if not resume:
         raise InputError(f"{path.parent}: holds a comparison; give --resume to go on with it, --overwrite to replace it, or another --out")

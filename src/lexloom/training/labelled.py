@@ -1,12 +1,14 @@
 """Labelled documents, ready to train on: read, numbered, and a part held out. No torch is needed here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from lexloom.errors import InputError
 from lexloom.models.classifier_config import DocumentConfig
-from lexloom.models.label_set import LabelSet, Targets, find_labels, hold_out
+from lexloom.models.label_set import LabelSet, Targets, describe_unseen, find_labels, hold_out
 from lexloom.tensors import checksum
 from lexloom.text.documents import Documents, encode_apart, encode_documents, number_documents, read_documents
 from lexloom.text.labels import LabelledCorpus
@@ -92,7 +94,7 @@ def read_labelled(
         tell_apart: whether tokens outside of the vocabulary have numbers of their own.
 
     Raises:
-        InputError: there is no usable document, or a single label.
+        InputError: there is no usable document, or a single label, or no token is frequent enough.
     """
     counted = read_documents(corpus, tokenizer, max_types=vocabulary.max_types, progress=reporter.encoding)
     named = corpus.labels()
@@ -102,13 +104,19 @@ def read_labelled(
     if valid is None and batches.held_out:
         kept, held = hold_out(targets, batches.held_out, seed)
     documents, words, splitter, others = number_documents(counted, kept, vocabulary, specials, tell_apart=tell_apart)
+    if len(words) == len(words.specials) and not splitter.closed:
+        raise InputError(f"{corpus.name}: no token occurs as often as min_count asks for, {vocabulary.min_count} times; give a lower one")
     whole = Labelled(documents, targets, others)
     train, rest = (whole.take(kept), whole.take(held)) if len(held) else (whole, None)
     problems: list[str] = []
     if valid is not None:
         encoded, others = encode_apart(valid, splitter, words) if tell_apart else (encode_documents(valid, splitter, words), [])
         rest = Labelled(encoded, labels.encode(valid.labels()), others)
+        if not len(encoded):
+            raise InputError(f"{valid.name}: no document with a label{valid.report.excuse()}")
         problems = valid.report.warnings()
+        if unseen := labels.unseen(valid.labels()):
+            problems.append(f"{valid.name}: {describe_unseen(unseen)}")
     facts = {
         "documents": len(train.documents),
         "valid_documents": 0 if rest is None else len(rest.documents),
@@ -121,6 +129,11 @@ def read_labelled(
     }
     checksums = {"ids": checksum(documents.ids), "labels": checksum(targets.codes)}
     return LabelledData(train, rest, labels, words, splitter, checksums, facts)
+
+
+def checks_of(corpus: LabelledCorpus, valid: LabelledCorpus | None, test: LabelledCorpus | None) -> list[Callable[[], None]]:
+    """Give what tells of documents that cannot be used before anything is done with the others; each raises an InputError."""
+    return [corpus.check, *(text.check_documents for text in (valid, test) if text is not None)]
 
 
 def corpus_facts(corpus: LabelledCorpus, data: LabelledData) -> dict[str, Any]:

@@ -114,8 +114,8 @@ def train_language_model(
         raise ConfigError("several processes need a folder that all of them see; give --out")
     described, keep = plan.describe(), out is not None
     source = as_corpus(corpus)
-    texts = (source, plan.valid, plan.test)
-    run = open_run(out, described, plan.training, plan.options.embedding, texts, resume=resume, overwrite=overwrite, free=_FREE)
+    checks = [text.check for text in (source, plan.valid, plan.test) if isinstance(text, Corpus)]
+    run = open_run(out, described, plan.training, plan.options.embedding, checks, resume=resume, overwrite=overwrite, free=_FREE)
     with run as (folder, finished):
         if finished:
             return open_result(folder, LanguageModel)

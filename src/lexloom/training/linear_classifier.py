@@ -26,7 +26,7 @@ from lexloom.text.labels import LabelledCorpus
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
 from lexloom.training.config import ClassifierTrainingConfig
-from lexloom.training.labelled import Labelled, LabelledData, corpus_facts, read_labelled
+from lexloom.training.labelled import Labelled, LabelledData, checks_of, corpus_facts, read_labelled
 from lexloom.training.reporter import Reporter, Working
 from lexloom.vectors.config import available_cores
 from lexloom.vectors.formats import load_vectors
@@ -71,9 +71,8 @@ def train_linear_classifier(
         start = options.embedding.vectors
         if is_finished(folder, described, resume=resume, overwrite=overwrite, free=frozenset({"threads"}), starting_from=start):
             return open_linear(folder, threads)
-        for text in (corpus, valid, test):
-            if text is not None:
-                text.check()  # a missing file is told of before anything is removed
+        for check in checks_of(corpus, valid, test):  # what is wrong is told before anything is removed, or trained in vain
+            check()
         begin_anew(folder, _RESULT, described)
         try:
             asked = _Asked(options, training, batches, tokenizer, vocabulary, valid, test, described, threads)
@@ -118,13 +117,20 @@ def _train(corpus: LabelledCorpus, asked: _Asked, folder: Path, reporter: Report
     mark(folder, asked.described, data.checksums)
     run = _prepare(options, training, data, asked.threads)
     model = run.model
-    data.facts.update(parameters=(len(model.rows) + len(data.labels)) * model.dim, coverage=run.coverage)
+    data.facts.update(parameters=model.parameters, coverage=run.coverage)
     reporter.prepared(data.facts)
     records = list(_epochs(run, training, data, reporter, folder))
     if data.labels.several and options.model.threshold is None and data.valid is not None:
         model.thresholds = tune_thresholds(model.predictor(data.valid.others)(data.valid.documents), data.valid.targets)
-    facts = {"training": asked.described, "epochs": len(records), "best_epoch": None, "scores": records[-1], "coverage": run.coverage}
-    facts["corpus"] = corpus_facts(corpus, data)
+    facts = {
+        "parameters": model.parameters,
+        "training": asked.described,
+        "epochs": len(records),
+        "best_epoch": None,
+        "scores": records[-1],
+        "coverage": run.coverage,
+        "corpus": corpus_facts(corpus, data),
+    }
     if asked.test is not None:
         facts["test"] = evaluate_classifier(model, asked.test).as_dict()
     return model, facts
@@ -195,6 +201,7 @@ def _prepare(options: ClassifierOptions, training: ClassifierTrainingConfig, dat
         max_tokens=options.model.max_tokens,
         threads=threads,
     )
+    model.priors[:] = train.targets.counts(len(data.labels)) / max(1, len(train.documents))
     keys = np.concatenate([np.arange(words, dtype=np.uint32), buckets + np.uint32(words)])
     cuts = np.linspace(0, len(keys), 8 * threads + 1).astype(np.int64)
     seed = (training.seed ^ training.seed >> 32) & 0xFFFFFFFF

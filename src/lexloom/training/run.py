@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,6 @@ from lexloom.nn.movement import movement
 from lexloom.nn.pretrained import Coverage
 from lexloom.report.curves import plot_curves
 from lexloom.run_folder import RUN, TORCH_CHECKPOINT, begin_anew, is_finished, run_folder
-from lexloom.text.readers import Corpus
 from lexloom.training.callbacks import Conductor
 from lexloom.training.config import TrainingConfig
 from lexloom.training.fit import TENSORBOARD
@@ -61,7 +60,7 @@ def open_run(
     described: Described,
     training: TrainingConfig,
     embedding: EmbeddingConfig,
-    texts: Sequence[Any],
+    checks: Iterable[Callable[[], None]],
     *,
     resume: bool,
     overwrite: bool,
@@ -75,7 +74,7 @@ def open_run(
         described: the options.
         training: likewise.
         embedding: likewise; its vectors may not be in a folder that is to be overwritten.
-        texts: what will be read; a file that is missing is told of before anything is removed.
+        checks: called before anything is removed, to tell of what cannot be read.
         resume: whether an unfinished training may be gone on with.
         overwrite: whether what is there may be replaced.
         free: options that a resumed training may change, besides those of every training.
@@ -88,9 +87,8 @@ def open_run(
         start = embedding.vectors
         finished = is_finished(folder, described, resume=resume, overwrite=overwrite, free=_FREE | free, starting_from=start)
         if not finished:
-            for text in texts:
-                if isinstance(text, Corpus):
-                    text.check()
+            for check in checks:
+                check()
             if overwrite:
                 begin_anew(folder, (*_RESULT, *result), described)
         yield folder, finished

@@ -9,6 +9,7 @@ from tests.models.linear.corpora import opinions, train, write
 
 from lexloom.errors import ConfigError, FormatError
 from lexloom.models.classification import load_classifier
+from lexloom.models.classifier_config import DocumentConfig
 from lexloom.models.linear import classifier
 from lexloom.models.linear.classifier import LinearClassifier
 from lexloom.text import blocks, readers
@@ -100,9 +101,19 @@ def test_lists_of_tokens_are_judged_like_the_text_that_they_are_of(folders, text
     np.testing.assert_array_equal(predicted(model, lists), predicted(model, texts))
 
 
+@pytest.mark.parametrize("several", [False, True])
 @shapes
-def test_a_document_without_a_word_is_undecided(folders, shape):
-    np.testing.assert_array_equal(predicted(open_linear(folders / shape), ["", " "]), 0.5)
+def test_a_document_without_a_row_has_the_shares_of_training(tmp_path, shape, several):
+    model = train(
+        write(tmp_path / "corpus.tsv", opinions(100, share=0.2)),
+        linear=SHAPES[shape],
+        model={"multi_label": several},
+        out=tmp_path / "out",
+        batches=DocumentConfig(held_out=0.0),
+    )
+    for one in (model, open_linear(tmp_path / "out")):
+        np.testing.assert_allclose(predicted(one, ["", " ", "*"]), [[0.8, 0.2]] * 3)
+        assert predicted(one, ["fine great"])[0].argmax() == 1
 
 
 def test_of_no_documents_nothing_is_predicted(folders, tmp_path):
@@ -204,7 +215,7 @@ def test_unknown_words_neither_speak_nor_hide(folders):
 
 
 @shapes
-def test_an_empty_text_has_no_scores_and_equal_labels(folders, shape):
+def test_an_empty_text_has_no_scores_and_the_shares_of_training(folders, shape):
     explanation = open_linear(folders / shape).explain("")
     assert (explanation.tokens, explanation.scores, explanation.probability) == ([], [], 0.5)
 

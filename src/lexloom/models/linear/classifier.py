@@ -48,6 +48,7 @@ class LinearClassifier:
         dim: E.
         rows: float32 (V + b, E padded), of words and buckets; zero beyond E.
         output: float32 (E padded, C padded), the last layer; zero beyond E and C.
+        priors: float32 (C,), the share of each label in training: what is answered of a document that has no row.
         thresholds: float32 (C,), from which probability on a document has a label, where it may have several.
         max_tokens: how many tokens of a document are read at most; all where None.
         threads: that predict.
@@ -77,8 +78,14 @@ class LinearClassifier:
         self.buckets, self.dim, self.max_tokens = buckets, dim, max_tokens
         self.rows = allocate(len(vocabulary) + len(buckets), dim)
         self.output = np.zeros((padded(dim), padded(len(labels))), np.float32)
+        self.priors = np.full(len(labels), 1 / len(labels), np.float32)
         self.thresholds = np.full(len(labels), 0.5 if threshold is None else threshold, np.float32)
         self.threads = threads or available_cores()
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt."""
+        return (len(self.rows) + len(self.labels)) * self.dim
 
     def predict_corpus(self, corpus: Corpus) -> Iterator[np.ndarray]:
         """Give the probabilities of documents, float32 (n, C), a few megabytes of text at a time, in their order.
@@ -128,6 +135,7 @@ class LinearClassifier:
 
         with ThreadPoolExecutor(self.threads) as pool:
             list(pool.map(job, range(0, number, _JOB)))
+        out[np.diff(features.starts) == 0] = self.priors  # no row, and there is no bias
         return out
 
     def explain(self, text: str, label: str | None = None) -> Explanation:
@@ -180,6 +188,7 @@ class LinearClassifier:
             "output": np.ascontiguousarray(self.output[: self.dim, : len(self.labels)].T),
         }
         labels = {"names": list(self.labels.names), "several": self.labels.several, "thresholds": self.thresholds.tolist()}
+        labels["priors"] = self.priors.tolist()
         options = {"linear": asdict(self.config), "labels": labels, "dim": self.dim, "max_tokens": self.max_tokens}
         write_folder(Saved(self.kind, options, arrays, self.vocabulary, self.tokenizer), folder, facts)
 
@@ -200,9 +209,10 @@ class LinearClassifier:
         )
         if len(model.buckets) and int(model.buckets.max()) >= model.config.buckets:
             raise ValueError(f"a bucket with the number {int(model.buckets.max())} of {model.config.buckets}")
-        if len(options["labels"]["thresholds"]) != len(labels):
-            raise ValueError(f"{len(options['labels']['thresholds'])} thresholds for {len(labels)} labels")
+        for name in ("thresholds", "priors"):
+            if len(options["labels"][name]) != len(labels):
+                raise ValueError(f"{len(options['labels'][name])} {name} for {len(labels)} labels")
         model.rows[:, : model.dim] = arrays["rows"]
         model.output[: model.dim, : len(labels)] = arrays["output"].T
-        model.thresholds = np.array(options["labels"]["thresholds"], np.float32)
+        model.thresholds, model.priors = (np.array(options["labels"][name], np.float32) for name in ("thresholds", "priors"))
         return model
