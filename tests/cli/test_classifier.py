@@ -591,6 +591,15 @@ def test_of_many_fields_some_are_named(fails, one):
     assert "--text-field" in line and line.count("field") < 30 and line.endswith("...)\n") and len(line) < 1200
 
 
+def test_a_record_that_cannot_be_read_has_a_line_too(run, one):
+    Path("new.jsonl").write_text('{"title": "good"}\n{"title": 3}\nnothing\n{"title": "bad"}\n')
+    outcome = run("classifier", "predict", one, "new.jsonl", "--text-field", "title")
+    assert [outcome.out.splitlines()[line] for line in (0, 3)] == ["pos", "neg"] and len(outcome.out.splitlines()) == 4
+    assert outcome.err.startswith(
+        "lexloom: warning: 2 bad records were taken for empty texts; the first: new.jsonl:2: field 'title' is int"
+    )
+
+
 def test_a_number_of_labels_that_are_not_printed_is_refused(fails, one):
     Path("new.txt").write_text("good\n")
     assert "k is 2, but only the labels are printed" in fails("classifier", "predict", one, "new.txt", "-k", 2)

@@ -407,3 +407,10 @@ def test_the_linear_encoder_needs_no_torch():
     code += "print(len(model.predict(['a'])), [name for name in ('torch', 'lightning') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1 []\n"
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+@pytest.mark.parametrize("kind", [list, lambda labels: np.array(labels, object)], ids=["list", "array"])
+def test_a_missing_label_is_refused(missing, kind):
+    with pytest.raises(ValueError, match=f"no label for document 2: it is {missing}"):
+        classifier().fit(TEXTS, kind([*LABELS[:2], missing, *LABELS[3:]]))

@@ -66,6 +66,10 @@ def test_bad_records_are_counted_and_the_first_located(tmp_path, read, name, dat
     assert corpus.report.bad_lines == 1
     assert corpus.report.first_bad.startswith(f"{tmp_path}/{first_bad}")
     assert first_bad in corpus.report.warnings()[0]
+    kept = open_corpus(tmp_path / name, field="text", keep_bad=True)
+    place = int(first_bad.split(":")[1]) - (1 if name.endswith("jsonl") else 2)
+    assert read(kept) == [*documents[:place], "", *documents[place:]]
+    assert kept.report.warnings()[0].startswith("1 bad record was taken for an empty text; the first: ")
 
 
 def test_nulls_in_parquet_are_bad_records(tmp_path, read):
@@ -73,6 +77,7 @@ def test_nulls_in_parquet_are_bad_records(tmp_path, read):
     corpus = open_corpus(tmp_path / "a.parquet", field="text")
     assert read(corpus) == ["one", "two"]
     assert corpus.report.first_bad == f"{tmp_path}/a.parquet: row 2: field 'text' is null, expected a string"
+    assert read(open_corpus(tmp_path / "a.parquet", field="text", keep_bad=True)) == ["one", "", "two"]
 
 
 def table(kind):

@@ -155,7 +155,7 @@ def predict(
     check_whole("k", k, 1)
     if k is not None and not (probabilities or json):
         raise ConfigError(f"k is {k}, but only the labels are printed; give --probabilities or --json too")
-    corpus = open_corpus(file, field=text_field)
+    corpus = open_corpus(file, field=text_field, keep_bad=True)
     with _loaded(folder, threads) as model:
         for lines in predicted_lines(model, corpus, probabilities=probabilities, k=k, json=json):
             sys.stdout.write(lines)

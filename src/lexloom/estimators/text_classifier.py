@@ -119,6 +119,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         texts = checked_texts(X)
         if y is None:
             raise ValueError("TextClassifier requires y to be passed, but the target y is None: give a label for each document")
+        _refuse_missing(y)
         with np.errstate(invalid="ignore"):  # infinity is no label, and no warning
             check_classification_targets(y)
             several = type_of_target(y) == "multilabel-indicator"
@@ -199,3 +200,17 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.classifier_tags.multi_label = True
         tags.non_deterministic = True  # where several threads train
         return tags
+
+
+def _refuse_missing(y: Any) -> None:
+    """Refuse None and NaN among other objects: scikit-learn calls these labels unknown, and NumPy makes a class 'nan' of them.
+
+    Raises:
+        ValueError: there is one.
+    """
+    objects = isinstance(y, list | tuple) or getattr(getattr(y, "dtype", None), "kind", "") == "O"
+    if not objects or all(isinstance(label, float) for label in y):
+        return
+    for place, label in enumerate(y):
+        if label is None or (isinstance(label, float) and label != label):
+            raise ValueError(f"y has no label for document {place}: it is {label!r}; leave out documents without a label")

@@ -77,7 +77,9 @@ def _as_generator(blocks: Iterator[Block]) -> Generator[Block]:
     yield from blocks
 
 
-def open_corpus(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, field: str | None = None) -> Corpus:
+def open_corpus(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, field: str | None = None, keep_bad: bool = False
+) -> Corpus:
     r"""Open files as one corpus.
 
     Plain text is a document a line; only `\n` ends a line, and one `\r` before it is dropped. Empty lines are documents too, so that
@@ -86,6 +88,7 @@ def open_corpus(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str
     Args:
         sources: files, globs, folders (read through, sorted, hidden files left out), fsspec URLs, `-` for standard input.
         field: the field of CSV, TSV, JSONL or Parquet records that is the text.
+        keep_bad: whether records that cannot be understood are empty documents rather than left out, so that document numbers are theirs.
 
     Raises:
         InputError: nothing matches. What is inside the files is looked at when they are read.
@@ -94,6 +97,7 @@ def open_corpus(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str
 
     def blocks(member: Member, report: CorpusReport) -> Iterator[Block]:
         kind = find_format(member, sniff=field is not None)
+        report.keep_bad = keep_bad
         return text_blocks(member, report) if kind is None else record_blocks(member, kind, field, report)
 
     return Corpus(files.title, lambda report: files.read(lambda member: blocks(member, report)), files.fingerprint, files.check)

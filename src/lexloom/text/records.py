@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,7 +48,7 @@ def record_blocks(member: Member, kind: RecordFormat, field: str | None, report:
         member: the open file.
         kind: its form.
         field: the field's name; None raises the error that lists the fields.
-        report: where bad records and broken bytes are counted.
+        report: where bad records and broken bytes are counted; it also says what becomes of bad ones.
 
     Yields:
         Blocks of documents, a record a document.
@@ -60,7 +61,8 @@ def record_blocks(member: Member, kind: RecordFormat, field: str | None, report:
         with _seekable(member) as path:
             yield from _parquet_blocks(path, member.name, chosen, report)
     else:
-        yield from gather(_texts(member, field, _READERS[kind](member, chosen, report), report))
+        texts = _texts(member, field, _READERS[kind](member, chosen, report), report)
+        yield from gather(_with_gaps(texts, report) if report.keep_bad else texts)
 
 
 def record_rows(member: Member, kind: RecordFormat, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
@@ -80,6 +82,16 @@ def record_rows(member: Member, kind: RecordFormat, fields: Sequence[str], repor
             yield from _parquet_rows(path, member.name, fields)
     else:
         yield from _READERS[kind](member, fields, report)
+
+
+def _with_gaps(texts: Iterator[str], report: CorpusReport) -> Iterator[str]:
+    """Put an empty text in the place of each record that is counted as bad on the way."""
+    seen = report.bad_lines
+    for text in texts:
+        yield from itertools.repeat("", report.bad_lines - seen)
+        seen = report.bad_lines
+        yield text
+    yield from itertools.repeat("", report.bad_lines - seen)
 
 
 def _texts(member: Member, field: str | None, rows: Iterator[Row], report: CorpusReport) -> Iterator[str]:
@@ -224,7 +236,7 @@ def _parquet_blocks(path: Path, name: str, fields: Sequence[str], report: Corpus
         for empty in texts.is_null().arg_true().to_list():
             report.add_bad(f"{name}: row {row + empty + 1}", f"field {texts.name!r} is null, expected a string")
         row += len(texts)
-        yield from _slices(texts.drop_nulls())
+        yield from _slices(texts.fill_null("") if report.keep_bad else texts.drop_nulls())
 
 
 def _parquet_rows(path: Path, name: str, fields: Sequence[str]) -> Iterator[Row]:

@@ -15,6 +15,7 @@ class CorpusReport:
         first_broken: where the first of them was, `file:line`.
         bad_lines: records left out because they could not be understood.
         first_bad: where the first of them was and why, `file:line: reason`.
+        keep_bad: whether they are empty documents rather than left out.
     """
 
     documents: int = 0
@@ -24,6 +25,7 @@ class CorpusReport:
     first_broken: str | None = None
     bad_lines: int = 0
     first_bad: str | None = None
+    keep_bad: bool = False
 
     def add_broken(self, count: int, where: str) -> None:
         """Count replaced bytes."""
@@ -41,7 +43,9 @@ class CorpusReport:
 
     @property
     def _left_out(self) -> str:
-        return f"{self.bad_lines} bad records were left out" if self.bad_lines > 1 else "1 bad record was left out"
+        if self.bad_lines == 1:
+            return f"1 bad record was {'taken for an empty text' if self.keep_bad else 'left out'}"
+        return f"{self.bad_lines} bad records were {'taken for empty texts' if self.keep_bad else 'left out'}"
 
     def warnings(self) -> list[str]:
         """Say what a user should know, one line each; empty when all was well."""
