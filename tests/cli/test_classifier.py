@@ -591,6 +591,21 @@ def test_of_many_fields_some_are_named(fails, one):
     assert "--text-field" in line and line.count("field") < 30 and line.endswith("...)\n") and len(line) < 1200
 
 
+@pytest.mark.parametrize("encoder", ["average", "linear"])
+def test_with_several_labels_a_document_may_have_none(run, encoder):
+    words = {"sea": "wave", "sky": "cloud"}
+    rows = [([label] if place % 3 else [], words[label] if place % 3 else "stone") for place in range(90) for label in words]
+    Path("data.jsonl").write_text("".join(json.dumps({"text": text, "label": labels}) + "\n" for labels, text in rows))
+    fields = ("--text-field", "text", "--label-field", "label")
+    small = ("--encoder", encoder, "--epochs", 20, "--threads", 1, "--embedding-dim", 8, "--multi-label", "--threshold", 0.5)
+    rate = ("--learning-rate", 0.05) if encoder == "average" else ()
+    outcome = run("classifier", "train", "data.jsonl", *fields, *small, *rate, "--out", "out", "--test", "data.jsonl")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert json.loads(run("classifier", "evaluate", "out", "data.jsonl", *fields, "--json").out)["accuracy"] == 1.0
+    Path("new.txt").write_text("stone\nwave\n")
+    assert run("classifier", "predict", "out", "new.txt").out == "\nsea\n"
+
+
 def test_a_record_that_cannot_be_read_has_a_line_too(run, one):
     Path("new.jsonl").write_text('{"title": "good"}\n{"title": 3}\nnothing\n{"title": "bad"}\n')
     outcome = run("classifier", "predict", one, "new.jsonl", "--text-field", "title")

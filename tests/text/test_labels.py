@@ -26,12 +26,12 @@ def written(tmp_path):
     return write
 
 
-def parsed(line, separator):
+def parsed(line, separator, allow_none=False):
     """One line of label<TAB>text by the definition; None where it is bad or blank."""
     label, tab, text = line.partition("\t")
     parts = [label] if separator is None else label.split(separator)
     labels = [part.strip() for part in parts if part.strip()]
-    return (labels, text) if tab and labels else None
+    return (labels, text) if tab and (labels or (allow_none and line.strip())) else None
 
 
 # ---- label<TAB>text ----------------------------------------------------------------------------------------------------------------
@@ -44,12 +44,12 @@ def test_a_line_is_a_label_a_tab_and_a_text(written, read):
 
 
 @settings(max_examples=100, deadline=None)
-@given(lines=st.lists(st.text("ab ,\té", max_size=8), max_size=12), separator=st.sampled_from([None, ",", " "]))
-def test_lines_are_read_as_by_the_definition(tmp_path_factory, read, lines, separator):
+@given(lines=st.lists(st.text("ab ,\té", max_size=8), max_size=12), separator=st.sampled_from([None, ",", " "]), allow_none=st.booleans())
+def test_lines_are_read_as_by_the_definition(tmp_path_factory, read, lines, separator, allow_none):
     path = tmp_path_factory.mktemp("labelled") / "data"
     path.write_text("\n".join(lines), encoding="utf-8", newline="")
-    corpus = open_labelled(path, separator=separator)
-    rows = [parsed(line, separator) for line in lines]
+    corpus = open_labelled(path, separator=separator, allow_none=allow_none)
+    rows = [parsed(line, separator, allow_none) for line in lines]
     assert pairs(corpus, read) == [row for row in rows if row is not None]
     bad = [number for number, (line, row) in enumerate(zip(lines, rows, strict=True), 1) if row is None and line.strip()]
     assert corpus.report.bad_lines == len(bad)
@@ -191,3 +191,19 @@ def test_records_without_fields_named_are_an_error(written, read):
 def test_the_options_are_in_the_fingerprint(written):
     path = written("a,b\tone\n")
     assert open_labelled(path).fingerprint() != open_labelled(path, separator=",").fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "fields"),
+    [
+        ("a.txt", "x\tone\n\ttwo\n", {}),
+        ("a.txt", "__label__x one\ntwo\n", {}),
+        ("a.csv", 'text,label\none,x\ntwo,""\n', {"text_field": "text", "label_field": "label"}),
+        ("a.jsonl", '{"text": "one", "label": ["x"]}\n{"text": "two", "label": []}\n', {"text_field": "text", "label_field": "label"}),
+    ],
+)
+def test_documents_without_a_label_are_kept_where_that_is_allowed(written, read, name, data, fields):
+    path = written(data, name)
+    refused, kept = (open_labelled(path, allow_none=allowed, **fields) for allowed in (False, True))
+    assert pairs(refused, read) == [(["x"], "one")] and refused.report.bad_lines == 1
+    assert pairs(kept, read) == [(["x"], "one"), ([], "two")] and not kept.report.warnings()

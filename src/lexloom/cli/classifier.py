@@ -88,7 +88,8 @@ def train(
 
     del config  # read by the command line itself, before this
     refuse_unused(ClassifierOptions(model, embedding, recurrent, linear), [model.encoder])
-    how = {"text_field": text_field, "label_field": label_field, "separator": separator}
+    how: dict[str, Any] = {"text_field": text_field, "label_field": label_field, "separator": separator}
+    how["allow_none"] = model.multi_label is True
     corpus, tested = open_labelled(inputs, **how), None if test is None else open_labelled(test, **how)
     with model_progress(TOLD, corpus, training) as reporter:
         trainer_of(model)(
@@ -195,8 +196,9 @@ def evaluate(
     from lexloom.text.labels import open_labelled
 
     check_whole("mistakes", mistakes, 0)
-    corpus = open_labelled(file, text_field=text_field, label_field=label_field, separator=separator)
+    how: dict[str, Any] = {"text_field": text_field, "label_field": label_field, "separator": separator}
     with _loaded(folder, threads) as model:
+        corpus = open_labelled(file, **how, allow_none=model.labels.several)
         score = evaluate_classifier(model, corpus, mistakes=mistakes)
     warn_of_text(corpus)
     warn_of_unseen(score.unseen_labels)
@@ -290,7 +292,8 @@ def compare(
 
     del config  # read by the command line itself, before this
     refuse_unused(ClassifierOptions(model, embedding, recurrent, linear), encoders)
-    how = {"text_field": text_field, "label_field": label_field, "separator": separator}
+    how: dict[str, Any] = {"text_field": text_field, "label_field": label_field, "separator": separator}
+    how["allow_none"] = model.multi_label is True
     corpus, tested = open_labelled(inputs, **how), None if test is None else open_labelled(test, **how)
     told: set[str] = set()
 

@@ -28,7 +28,7 @@ Gathered = list[pl.Series]
 
 
 class LabelledCorpus(Corpus):
-    """Documents with at least one label each, that can be read as blocks of text."""
+    """Documents with labels, at least one each unless none is allowed, that can be read as blocks of text."""
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ def open_labelled(
     text_field: str | None = None,
     label_field: str | None = None,
     separator: str | None = None,
+    allow_none: bool = False,
 ) -> LabelledCorpus:
     r"""Open files of labelled documents as one corpus.
 
@@ -85,6 +86,8 @@ def open_labelled(
         text_field: the field of CSV, TSV, JSONL or Parquet records that is the text.
         label_field: the field that is the label: a string, a whole number, true or false, or in JSONL and Parquet a list of these.
         separator: what stands between several labels of one string; without it a string is one label.
+        allow_none: whether a document may have no label: nothing before the tab, no word that begins with `__label__`, an empty list or
+            string. It is left out otherwise.
 
     Raises:
         ConfigError: one field is given and the other is not, or the separator is empty.
@@ -96,14 +99,14 @@ def open_labelled(
     if separator == "":
         raise ConfigError("separator is empty: give what stands between two labels, or leave it out")
     fields = None if text_field is None or label_field is None else (text_field, label_field)
-    files = Files(sources, {"text_field": text_field, "label_field": label_field, "separator": separator})
+    files = Files(sources, {"text_field": text_field, "label_field": label_field, "separator": separator, "allow_none": allow_none})
 
     def blocks(member: Member, report: CorpusReport, gathered: Gathered) -> Iterator[Block]:
         kind = find_format(member, sniff=fields is not None)
         if kind is not None and fields is not None:
-            return _record_blocks(member, kind, fields, separator, report, gathered)
+            return _record_blocks(member, kind, fields, separator, report, gathered, allow_none)
         if kind in (None, "tsv"):
-            return _line_blocks(member, separator, report, gathered)
+            return _line_blocks(member, separator, report, gathered, allow_none)
         raise InputError(f"{member.name}: holds records; say with --text-field and --label-field which fields to read")
 
     def read(report: CorpusReport, gathered: Gathered) -> Iterator[Block]:
@@ -115,14 +118,15 @@ def open_labelled(
 # ---- lines -------------------------------------------------------------------------------------------------------------------------
 
 
-def _line_blocks(member: Member, separator: str | None, report: CorpusReport, gathered: Gathered) -> Iterator[Block]:
+def _line_blocks(member: Member, separator: str | None, report: CorpusReport, gathered: Gathered, allow_none: bool) -> Iterator[Block]:
     marked = strip_mark(member.head, member.name).lstrip().startswith(PREFIX.encode())
     goes_on = kept = False  # whether the first row belongs to the line before, and whether that line is read or left out
     for texts, finished, number in _labels_joined(line_batches(member, report)):
         rest, lines = (texts[:1], texts[1:]) if goes_on else (texts[:0], texts)
         labels, contents = _marked(lines) if marked else _tabbed(lines, separator)
-        good = contents.is_not_null() & (labels.list.len() > 0)
-        for row in (~good & (lines.str.strip_chars() != "")).arg_true().to_list():
+        blank = lines.str.strip_chars() == ""
+        good = contents.is_not_null() & (~blank if allow_none else labels.list.len() > 0)
+        for row in (~good & ~blank).arg_true().to_list():
             reason = _complaint(contents[row], marked=marked)
             report.add_bad(f"{member.name}:{number + len(rest) + row}", reason)
         gathered.append(labels.filter(good))
@@ -176,7 +180,13 @@ def _complaint(text: str | None, *, marked: bool) -> str:
 
 
 def _record_blocks(
-    member: Member, kind: RecordFormat, fields: tuple[str, str], separator: str | None, report: CorpusReport, gathered: Gathered
+    member: Member,
+    kind: RecordFormat,
+    fields: tuple[str, str],
+    separator: str | None,
+    report: CorpusReport,
+    gathered: Gathered,
+    allow_none: bool,
 ) -> Iterator[Block]:
     names: list[list[str]] = []
 
@@ -185,7 +195,7 @@ def _record_blocks(
             labels = _labels_of(value, separator)
             if not isinstance(text, str):
                 report.add_bad(where, f"field {fields[0]!r} is {type(text).__name__}, expected a string")
-            elif not labels:
+            elif not labels and not (allow_none and value in ([], "")):
                 report.add_bad(where, f"field {fields[1]!r} is {value!r}, expected a label")
             elif any(mark in label for label in labels for mark in "\t\n\r"):
                 report.add_bad(where, f"field {fields[1]!r} is {value!r}: a label may hold no tab and no end of line")
