@@ -98,7 +98,7 @@ def test_a_glob_without_a_match_is_one_line(fails):
 
 def test_records_need_a_field(run, fails):
     Path("shop.csv").write_text("id,title\n" + "1,a red shoe\n" * 9)
-    assert "--field (fields: id, title)" in fails("vectors", "train", "shop.csv", "--out", "out")
+    assert "--text-field (fields: id, title)" in fails("vectors", "train", "shop.csv", "--out", "out")
     assert train(run, "shop.csv", "--out", "vectors", "--field", "title").status == 0
     assert "shoe" in load_vectors("vectors")
 
