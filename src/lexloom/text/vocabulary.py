@@ -112,8 +112,8 @@ class Vocabulary:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write readable JSON, a token and its count a line."""
         head = {"format": "lexloom vocabulary", "version": FORMAT_VERSION, "specials": self.specials, "report": self.report}
-        quoted = json.JSONEncoder(ensure_ascii=False).encode  # one for all: making one costs ten times as much as using it
-        lines = (f"[{quoted(token)}, {count}]" for token, count in zip(self.tokens, self.counts.tolist(), strict=True))
+        quoted = json.dumps(self.tokens, ensure_ascii=False, separators=("\n", ":"))[1:-1].split("\n")  # which JSON has in no string
+        lines = (f"[{token}, {count}]" for token, count in zip(quoted, self.counts.tolist(), strict=True))
         start = json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")
         write_text(path, start + ',\n "tokens": [\n' + ",\n".join(lines) + "\n ]\n}\n")
 

@@ -98,11 +98,12 @@ def train_classifier(
         if finished:
             return open_result(folder, Classifier)
         data = _read(plan, corpus, reporter)
-        refuse_other_text(folder, data.checksums)
+        checksums = data.checksums()
+        refuse_other_text(folder, checksums)
         trained = _make_model(plan, data)
         shares, best_by = _shares(plan, data), plan.training.best_by
         start = None if trained.coverage is None else trained.embedding_matrix().detach().clone()
-        mark(folder, described, data.checksums)
+        mark(folder, described, checksums)
         reporter.prepared(data.facts)
         conductor = fit(trained, plan.training, *shares, folder, keep=keep, reporter=reporter, best_by=best_by)
         model = best_model(trained, conductor)
@@ -185,7 +186,8 @@ def _join(plan: _Plan, corpus: LabelledCorpus, folder: Path, *, resume: bool) ->
         return load_model(folder, Classifier)
     with processor(threads_of(plan.training)):
         data = _read(plan, corpus, Reporter())
-        await_first_process(folder, plan.describe(), lambda: data.checksums)
+        checksums = data.checksums()
+        await_first_process(folder, plan.describe(), lambda: checksums)
         trained = _make_model(plan, data)
         with following():
             fit(trained, plan.training, *_shares(plan, data), folder, keep=True, reporter=Reporter(), best_by=plan.training.best_by)

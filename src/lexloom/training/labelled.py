@@ -46,7 +46,6 @@ class LabelledData:
         labels: of the documents, the held-out ones included.
         vocabulary: of the documents to train on.
         tokenizer: how they were split.
-        checksums: of ids and labels.
         facts: what a reporter is told, and what the model folder says.
     """
 
@@ -55,8 +54,15 @@ class LabelledData:
     labels: LabelSet
     vocabulary: Vocabulary
     tokenizer: TextTokenizer
-    checksums: dict[str, str]
     facts: dict[str, Any]
+
+    def checksums(self) -> dict[str, str]:
+        """Tell these documents and labels from others."""
+        parts = [self.train] if self.valid is None else [self.train, self.valid]
+        return {
+            "ids": checksum(*(part.documents.ids for part in parts)),
+            "labels": checksum(*(part.targets.codes for part in parts)),
+        }
 
     def class_weights(self) -> np.ndarray:
         """Give weights (C,) that make rare labels count as much as frequent ones; with several labels, having one as much as not."""
@@ -127,8 +133,7 @@ def read_labelled(
         "left_out": words.report,
         "problems": problems,
     }
-    checksums = {"ids": checksum(documents.ids), "labels": checksum(targets.codes)}
-    return LabelledData(train, rest, labels, words, splitter, checksums, facts)
+    return LabelledData(train, rest, labels, words, splitter, facts)
 
 
 def checks_of(corpus: LabelledCorpus, valid: LabelledCorpus | None, test: LabelledCorpus | None) -> list[Callable[[], None]]:

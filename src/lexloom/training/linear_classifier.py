@@ -21,7 +21,7 @@ from lexloom.models.linear.classifier import LinearClassifier
 from lexloom.models.linear.features import Features, features_of, renumber, types_of_vocabulary
 from lexloom.models.linear.kernel import Answers, draw_rows, train_kernel, work_for
 from lexloom.options import describe
-from lexloom.run_folder import append_log, begin_anew, is_finished, mark, run_folder
+from lexloom.run_folder import append_log, begin_anew, is_finished, run_folder
 from lexloom.text.labels import LabelledCorpus
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
@@ -29,7 +29,6 @@ from lexloom.training.config import ClassifierTrainingConfig
 from lexloom.training.labelled import Labelled, LabelledData, checks_of, corpus_facts, read_labelled
 from lexloom.training.reporter import Reporter, Working
 from lexloom.vectors.config import available_cores
-from lexloom.vectors.formats import load_vectors
 from lexloom.vectors.threads import run_threads
 
 _RESULT = (WEIGHTS, VOCABULARY, TOKENIZER)
@@ -114,7 +113,6 @@ def _train(corpus: LabelledCorpus, asked: _Asked, folder: Path, reporter: Report
         reporter=reporter,
         tell_apart=options.linear.max_char_ngram > 0,
     )
-    mark(folder, asked.described, data.checksums)
     run = _prepare(options, training, data, asked.threads)
     model = run.model
     data.facts.update(parameters=model.parameters, coverage=run.coverage)
@@ -176,7 +174,11 @@ class _Run:
 
 def _prepare(options: ClassifierOptions, training: ClassifierTrainingConfig, data: LabelledData, threads: int) -> _Run:
     config, words = options.linear, len(data.vocabulary)
-    vectors = None if options.embedding.vectors is None else load_vectors(options.embedding.vectors, only=data.vocabulary.tokens)
+    vectors = None
+    if options.embedding.vectors is not None:
+        from lexloom.vectors.formats import load_vectors
+
+        vectors = load_vectors(options.embedding.vectors, only=data.vocabulary.tokens)
     dim = options.embedding.embedding_dim or (_DIM if vectors is None else vectors.dim)
     if vectors is not None and vectors.dim != dim:
         raise ConfigError(f"embedding_dim is {dim}, but the vectors have {vectors.dim} numbers a row; leave it out, or give other vectors")
