@@ -22,6 +22,10 @@ from lexloom.text.sources import Member, can_be_read_twice, expand, fingerprint,
 __all__ = ["Block", "Corpus", "CorpusReport", "CorpusSource", "as_corpus", "iterable_corpus", "open_corpus"]
 
 
+_AHEAD = 3
+"""So many blocks are read ahead: those for which there is time while compiled loops are loaded."""
+
+
 class Corpus:
     """Documents that can be read as blocks of text.
 
@@ -260,7 +264,7 @@ def read_ahead(blocks: Iterator[Block]) -> Iterator[Block]:
 
     The thread ends when the blocks do, when reading raises (the caller gets the error), or when the caller stops early.
     """
-    ready: queue.Queue[Block | BaseException | None] = queue.Queue(maxsize=1)
+    ready: queue.Queue[Block | BaseException | None] = queue.Queue(maxsize=_AHEAD)
     stopped = threading.Event()
 
     def hand_over(item: Block | BaseException | None) -> None:
