@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DATA ?= ../shared/data
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .PHONY: demo test setup lint unit bench clean
@@ -27,8 +26,9 @@ lint: setup
 unit: setup
 	$(BIN)/pytest -n auto
 
-# Beside gensim and fastText; DATA holds enwiki/enwiki_100mb.txt.xz and wordsim/. See benchmarks/__main__.py.
-bench: setup
+# Measures lexloom beside gensim and fastText. DATA is a folder with enwiki/enwiki_100mb.txt.xz and wordsim/.
+bench: $(if $(DATA),setup)
+	$(if $(DATA),,$(error DATA is missing: give a folder with enwiki/enwiki_100mb.txt.xz and wordsim/, as in make bench DATA=FOLDER))
 	$(PIP) --editable '.[bench]'
 	$(BIN)/python -m benchmarks --data $(DATA); status=$$?; $(BIN)/python -m benchmarks.readme && exit $$status
 

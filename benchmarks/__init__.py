@@ -1,1 +1,1 @@
-"""lexloom and its peers, measured side by side in one run on one machine: `python -m benchmarks --data DIR`."""
+"""Measure lexloom beside its peers, in one run on one machine: `python -m benchmarks --data DIR`."""

@@ -1,4 +1,4 @@
-"""The command line of the benchmarks."""
+"""Measure lexloom beside its peers, and compare the figures with their bars."""
 
 import argparse
 import sys
@@ -24,21 +24,23 @@ FILES = {
 
 
 def main() -> None:
-    """Run the sections asked for; each is kept as soon as it is measured, so that an interrupted run loses little."""
+    """Run the chosen sections; each is saved as soon as it is measured, so that an interrupted run loses little."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help=f"the folder with {', '.join(FILES)} and wordsim/, as sections need")
-    parser.add_argument("--quick", action="store_true", help="a slice of the text, one seed: to see that everything runs")
+    parser.add_argument(
+        "--data", type=Path, required=True, help=f"folder with the files that the sections need: {', '.join(FILES)}, wordsim/"
+    )
+    parser.add_argument("--quick", action="store_true", help="a slice of the text and one seed, to check that everything runs")
     groups = "; ".join(f"{group}: {', '.join(names)}" for group, names in GROUPS.items())
-    parser.add_argument("--only", default="vectors", help=f"sections or groups, separated by commas; {groups} (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="the JSON file (default: benchmarks/results.json; with --quick in benchmarks/work)")
+    parser.add_argument("--only", default="vectors", help=f"sections or groups, separated by commas: {groups} (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="JSON file to write (default: benchmarks/results.json, or benchmarks/work/quick.json)")
     parser.add_argument("--threads", type=int, default=2, help="threads of every tool (default: %(default)s)")
     options = parser.parse_args()
     names = [name for part in options.only.split(",") for name in GROUPS.get(part, [part])]
     if unknown := [name for name in names if name not in SECTIONS]:
-        parser.error(f"no section {unknown[0]!r}: expected some of {', '.join([*GROUPS, *SECTIONS])}")
+        parser.error(f"--only {unknown[0]}: no such section or group; expected one of {', '.join([*GROUPS, *SECTIONS])}")
     for file, needed in FILES.items():
         if needed.intersection(names) and not (options.data / file).exists():
-            parser.error(f"{options.data}: has no {file}")
+            parser.error(f"{options.data}: {file} is missing; give a --data folder that has it, or other sections with --only")
     out = options.out or (WORK / "quick.json" if options.quick else Path(__file__).parent / "results.json")
     setting = Setting(options.data.resolve(), options.quick, options.threads)
 
@@ -51,8 +53,8 @@ def main() -> None:
         if section.rows:
             print_table(f"{name} ({time.perf_counter() - started:.0f} s)", record["rows"])
         missed += sum(row.met is False for row in section.rows)
-    judged = "a quick run judges nothing" if options.quick else f"{missed} bars missed"
-    print(f"{judged}; kept in {out}")
+    verdict = "quick run: the figures mean nothing" if options.quick else f"bars missed: {missed}"
+    print(f"{verdict}; saved in {out}")
     sys.exit(1 if missed and not options.quick else 0)
 
 

@@ -1,6 +1,6 @@
-"""A language model as one trains it in PyTorch without more ado: what whole training steps of lexloom are timed against.
+"""A plain PyTorch training loop of a language model, the peer of lexloom in the sections about language models.
 
-Nothing of lexloom is in here. The loop reads the same stream of tokens, every line ended by `<eos>`, and cuts it the same way.
+It uses nothing of lexloom. It reads the same stream of tokens, with `<eos>` after each line, and cuts it into the same windows.
 """
 
 import lzma
@@ -22,7 +22,7 @@ _VALID_ROWS = 10
 
 
 class Net(nn.Module):
-    """Embedding or one-hot input, recurrent layers, a linear layer."""
+    """Embedding or one-hot input, recurrent layers and a linear layer."""
 
     def __init__(self, loop: Loop, size: int) -> None:
         super().__init__()
@@ -32,14 +32,14 @@ class Net(nn.Module):
         self.output = nn.Linear(loop.hidden_size, size)
 
     def forward(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Give the logits (B, T, V) of what follows int64 (B, T), and the state after it."""
+        """Return the logits (B, T, V) of the next tokens after inputs int64 (B, T), and the new state."""
         rows = functional.one_hot(inputs, self.output.out_features).float() if self.embedding is None else self.embedding(inputs)
         out, state = self.cell(rows, state)
         return self.output(out), state
 
 
 class Epoch(NamedTuple):
-    """One pass over the text, or what of it there was time for."""
+    """One pass over the text, or its start if the time ran out."""
 
     tokens: int
     seconds: float
@@ -47,15 +47,15 @@ class Epoch(NamedTuple):
 
 
 def train(text: str, loop: Loop, threads: int, valid: str | None = None) -> dict[str, Any]:
-    """Train, and time the training alone; `valid` is judged after it.
+    """Train a model; only the training is timed.
 
     Args:
         text: a file, plain or xz.
-        loop: the model and how it is trained; its minutes are minutes of training.
-        threads: torch's.
-        valid: a file to give the perplexity of.
+        loop: the model and its training; `max_minutes` counts training time.
+        threads: of torch.
+        valid: a text to compute the perplexity on after the training.
     """
-    torch.set_flush_denormal(True)  # as lexloom does: denormal numbers would slow the loop down, and that is not to be the difference
+    torch.set_flush_denormal(True)  # as in lexloom; otherwise denormal numbers slow down the loop
     torch.set_num_threads(threads)
     torch.manual_seed(loop.seed)
     training = Training(text, loop)
@@ -65,23 +65,23 @@ def train(text: str, loop: Loop, threads: int, valid: str | None = None) -> dict
         epochs.append(training.epoch(left))
         left -= epochs[-1].seconds
     later = epochs[1:] or epochs
-    judged = None if valid is None else training.judge(valid)
+    loss = None if valid is None else training.evaluate(valid)
     return {
         "epochs": len(epochs),
         "seconds": sum(epoch.seconds for epoch in epochs),
         "tokens_per_second": sum(epoch.tokens for epoch in later) / sum(epoch.seconds for epoch in later),
         "train_perplexity": _perplexity(fmean(epoch.loss for epoch in epochs[-LAST:])),
-        "valid_perplexity": None if judged is None else _perplexity(judged),
+        "valid_perplexity": None if loss is None else _perplexity(loss),
         "parameters": training.parameters(),
     }
 
 
 class Training:
-    """A network under way.
+    """A network in training.
 
     Args:
         text: a file, plain or xz.
-        loop: the model and how it is trained.
+        loop: the model and its training.
     """
 
     def __init__(self, text: str, loop: Loop) -> None:
@@ -92,13 +92,13 @@ class Training:
         self._optimizer = torch.optim.SGD(self._net.parameters(), lr=loop.learning_rate)
 
     def parameters(self) -> int:
-        """How many numbers are trained."""
+        """Count the trained parameters."""
         return sum(parameter.numel() for parameter in self._net.parameters())
 
     def epoch(self, limit: float = math.inf) -> Epoch:
-        """Go through the text, for so many seconds at most."""
+        """Train for one pass over the text, for at most `limit` seconds."""
         loop, net, optimizer = self._loop, self._net, self._optimizer
-        began = time.perf_counter()
+        start = time.perf_counter()
         total, tokens, state = 0.0, 0, None
         for inputs, targets in _windows(self._ids, loop):
             state = None if loop.windows == "random" else _detached(state)
@@ -109,14 +109,14 @@ class Training:
             nn.utils.clip_grad_norm_(net.parameters(), loop.clip)
             optimizer.step()
             total, tokens = total + loss.item() * targets.numel(), tokens + targets.numel()
-            if time.perf_counter() - began >= limit:
+            if time.perf_counter() - start >= limit:
                 break
-        return Epoch(tokens, time.perf_counter() - began, total / tokens)
+        return Epoch(tokens, time.perf_counter() - start, total / tokens)
 
-    def judge(self, valid: str) -> float:
-        """The mean loss on another text."""
+    def evaluate(self, valid: str) -> float:
+        """Return the mean loss per token on another text, in nats."""
         ids = torch.tensor([self._vocabulary.get(token, 0) for token in _read(valid, self._loop.level)])
-        return _judge(self._net, ids, self._loop)
+        return _evaluate(self._net, ids, self._loop)
 
 
 def _windows(ids: Tensor, loop: Loop) -> Iterator[tuple[Tensor, Tensor]]:
@@ -144,8 +144,8 @@ def _detached(state: Any) -> Any:
 
 
 @torch.no_grad()
-def _judge(net: Net, ids: Tensor, loop: Loop) -> float:
-    """The mean loss of a token in nats, over a few rows read side by side."""
+def _evaluate(net: Net, ids: Tensor, loop: Loop) -> float:
+    """Return the mean loss per token in nats, with the text cut into a few rows."""
     net.eval()
     length = (len(ids) - 1) // _VALID_ROWS
     inputs, targets = (ids[begin : begin + _VALID_ROWS * length].view(_VALID_ROWS, length) for begin in (0, 1))
@@ -157,7 +157,7 @@ def _judge(net: Net, ids: Tensor, loop: Loop) -> float:
 
 
 def _read(path: str, level: str) -> list[str]:
-    """Read a file as one stream of tokens."""
+    """Read a file as one list of tokens."""
     with lzma.open(path, "rt", encoding="utf-8") if path.endswith(".xz") else Path(path).open(encoding="utf-8") as file:
         lines = [line.rstrip("\n") for line in file]
     return [token for line in lines for token in (*(line if level == "character" else line.split()), "<eos>")]

@@ -1,6 +1,6 @@
-"""The sections about text classifiers: what runs, in which turn, and the bar that it is held against.
+"""The sections about text classifiers: what runs, in which order, and with which bar.
 
-As in `sections.py`, the bars are those that the project set itself before it was built.
+As in `sections.py`, the bars were set before the code was written.
 """
 
 import json
@@ -16,17 +16,17 @@ from benchmarks.report import Section
 from benchmarks.setting import WORK, Setting
 
 SEEDS, FOLDS = 5, 10
-LINEAR_SEEDS = 10  # of trainings of seconds, whose means lie as close together as the spread of five seeds
+LINEAR_SEEDS = 10  # runs take only seconds, and the means differ by less than five seeds can tell
 ACCURACY = {"average": 0.825, "cnn": 0.795, "rnn": 0.815, "linear": 0.80}
 RECIPE = ROOT / "recipes/classifier/sentences-rnn.toml"
 PEER = "fastText"
-FASTTEXT_THREADS = 12  # for quality: below ten it leaves part of the input matrix uninitialised
-SHAPES = ((2, 10), (2, 100), (1, 10), (1, 100))  # longest n-grams of words, dim
+FASTTEXT_THREADS = 12  # for quality: with fewer than ten it leaves a part of the input matrix uninitialised
+SHAPES = ((2, 10), (2, 100), (1, 10), (1, 100))  # longest word n-grams, dim
 SPLIT = ("--tokenizer", "whitespace")
 
 
 def sst(setting: Setting) -> Section:
-    """SST-2 with every encoder: random rows, vectors from Wikipedia held fixed, and the same fine-tuned; a mean over seeds."""
+    """SST-2 with every encoder: random rows, frozen vectors from Wikipedia, and the same vectors fine-tuned; means over seeds."""
     section = Section()
     vectors = _vectors(setting, section, "wikipedia")
     train, out = setting.treebank_sentences("train"), WORK / "sst-compared"
@@ -36,9 +36,9 @@ def sst(setting: Setting) -> Section:
         how = (*_encoder(encoder), "--encoders", encoder, "--seeds", _seeds(setting), *_how(setting))
         shutil.rmtree(out, ignore_errors=True)
         section.runs.append(run_lexloom("classifier", "compare", train, "--vectors", vectors, "--out", out, *how))
-        for run in json.loads((out / "comparison.json").read_text())["runs"]:
-            found.setdefault(encoder, {}).setdefault(run["arm"], []).append(run["accuracy"])
-            seconds.setdefault(encoder, []).append(run["seconds"])
+        for trial in json.loads((out / "comparison.json").read_text())["trials"]:
+            found.setdefault(encoder, {}).setdefault(trial["arm"], []).append(trial["score"])
+            seconds.setdefault(encoder, []).append(trial["seconds"])
     for encoder, arms in found.items():
         section.amount(f"SST-2, {encoder}: test accuracy", "score", arms["random"], at_least=ACCURACY[encoder])
     for encoder, arms in found.items():
@@ -48,24 +48,24 @@ def sst(setting: Setting) -> Section:
                 what = f"SST-2, {encoder}, vectors from Wikipedia, {arm}: test accuracy"
                 section.paired(what, arms[arm], arms["random"], "random", judged=judged)
     for encoder, times in seconds.items():
-        section.amount(f"SST-2, {encoder}: a training, the longest", "s", [max(times)], at_most=300)
+        section.amount(f"SST-2, {encoder}: longest run", "s", [max(times)], at_most=300)
     return section
 
 
 def sst_vectors(setting: Setting) -> Section:
-    """What the worth of vectors hangs on: where they come from, how long their rows are, how fast they move."""
+    """What makes vectors useful: the corpus they come from, their scale, and their learning rate."""
     section = Section()
     sources = {name: _vectors(setting, section, name) for name in ("wikipedia", "reviews")}
     encoders = ("average", "cnn") if setting.quick else ("average", "cnn", "rnn")
     random = {encoder: _accuracies(setting, section, *_encoder(encoder)) for encoder in encoders}
     arms: dict[str, tuple[str, Sequence[object]]] = {
-        "Wikipedia, as wide as they are (0.2)": ("wikipedia", ("--vectors-std", 0.2)),
+        "Wikipedia, of standard deviation 0.2": ("wikipedia", ("--vectors-std", 0.2)),
         "Wikipedia, of standard deviation 0.05": ("wikipedia", ("--vectors-std", 0.05)),
-        "Wikipedia, rows at a tenth of the rate": ("wikipedia", ("--embedding-learning-rate", 0.0001)),
-        "Wikipedia, rows at three times the rate": ("wikipedia", ("--embedding-learning-rate", 0.003)),
+        "Wikipedia, a tenth of the learning rate": ("wikipedia", ("--embedding-learning-rate", 0.0001)),
+        "Wikipedia, three times the learning rate": ("wikipedia", ("--embedding-learning-rate", 0.003)),
         "IMDB, frozen": ("reviews", ("--freeze",)),
         "IMDB": ("reviews", ()),
-        "IMDB, as wide as they are (0.2)": ("reviews", ("--vectors-std", 0.2)),
+        "IMDB, of standard deviation 0.2": ("reviews", ("--vectors-std", 0.2)),
         "IMDB, of standard deviation 0.05": ("reviews", ("--vectors-std", 0.05)),
     }
     for encoder in encoders:
@@ -75,12 +75,12 @@ def sst_vectors(setting: Setting) -> Section:
     for name, vectors in sources.items():
         facts = _train(setting, section, "--vectors", vectors)["coverage"]
         for part in ("types", "tokens"):
-            section.amount(f"SST-2, vectors from {name}: {part} that they know", "%", [100 * facts[f"known_{part}"] / facts[part]])
+            section.amount(f"SST-2, vectors from {name}: known {part}", "%", [100 * facts[f"known_{part}"] / facts[part]])
     return section
 
 
 def mr(setting: Setting) -> Section:
-    """MR: ten folds, each once for testing, one seed."""
+    """MR: cross-validation in ten folds with one seed."""
     section = Section()
     for encoder in ("average", "cnn"):
         found = []
@@ -93,7 +93,7 @@ def mr(setting: Setting) -> Section:
 
 
 def linear_speed(setting: Setting) -> Section:
-    """The linear encoder beside fastText on IMDB, 5 epochs, in turn: training alone, and from text to a saved model."""
+    """The linear encoder beside fastText on IMDB, 5 epochs, in turn: the training alone, and the time from text to a saved model."""
     section, corpus = Section(), setting.reviews("train")
     for ngrams, dim in SHAPES:
         ours: list[Run] = []
@@ -104,7 +104,7 @@ def linear_speed(setting: Setting) -> Section:
             speed = words / sum(epoch["seconds"] for epoch in epochs)
             shape = {"dim": dim, "ngrams": ngrams, "threads": setting.threads}
             peer = run_job("fasttext_classifier", corpus=corpus, out=_fasttext(ngrams, dim), **shape)
-            if number:  # the first round compiles and fills the disk's cache
+            if number:  # the first round compiles and fills the disk cache
                 ours.append(replace(run, result={"words_per_second": speed}))
                 theirs.append(peer)
         section.runs += [*ours, *theirs]
@@ -117,7 +117,7 @@ def linear_speed(setting: Setting) -> Section:
 
 
 def linear_quality(setting: Setting) -> Section:
-    """The linear encoder beside fastText on IMDB: test accuracy over seeds."""
+    """The linear encoder beside fastText on IMDB: mean test accuracy over seeds."""
     section, corpus, test = Section(), setting.reviews("train"), setting.reviews("test")
     for ngrams, dim in (SHAPES[0], SHAPES[3]):
         ours, theirs = [], []
@@ -136,7 +136,7 @@ def linear_quality(setting: Setting) -> Section:
 
 
 def classifier_predict(setting: Setting) -> Section:
-    """Loading a model and labelling a million short lines through the command line."""
+    """Time of loading a model and labelling a million short lines on the command line."""
     section, text = Section(), setting.million_sentences()
     count = sum(1 for _ in text.open(encoding="utf-8"))
     shapes = SHAPES[:1] + SHAPES[3:]
@@ -177,7 +177,7 @@ def _train(
     files: Sequence[object] | None = None,
     name: str = "classifier",
 ) -> dict[str, Any]:
-    """Train a classifier, on SST-2 unless told otherwise; return what its folder says of it."""
+    """Train a classifier, on SST-2 by default; return its lexloom.json."""
     text = text or setting.treebank_sentences("train")
     run, _, facts = run_training("classifier", text, WORK / name, *_how(setting, files), *options)
     section.runs.append(replace(run, result={"accuracy": facts["test"]["accuracy"], "best_epoch": facts["best_epoch"]}))
@@ -185,12 +185,12 @@ def _train(
 
 
 def _accuracies(setting: Setting, section: Section, *options: object) -> list[float]:
-    """Test accuracy on SST-2 with each seed."""
+    """Return the test accuracy on SST-2 of each seed."""
     return [_train(setting, section, *options, "--seed", seed)["test"]["accuracy"] for seed in setting.seeds]
 
 
 def _vectors(setting: Setting, section: Section, source: str) -> Path:
-    """Vectors of dim 100, trained once on text that is split as SST-2 is."""
+    """Return vectors of dim 100, trained once on text tokenized like SST-2."""
     out = WORK / f"{source}-vectors{'-quick' if setting.quick else ''}"
     if not (out / "lexloom.json").exists():
         text = setting.sentences_of_wikipedia() if source == "wikipedia" else setting.sentences_of_reviews()
@@ -207,7 +207,7 @@ def _fasttext(ngrams: int, dim: int) -> Path:
 
 
 def _linear_options(setting: Setting, ngrams: int, dim: int, seed: int) -> list[object]:
-    """What fastText is told too: all documents, 5 epochs, the same rate and buckets."""
+    """Return options that match those of fastText: all documents, 5 epochs, the same learning rate and buckets."""
     shape = ["--word-ngrams", ngrams, "--embedding-dim", dim, "--buckets", 2_000_000, "--learning-rate", 0.5, "--epochs", 5]
     return ["--encoder", "linear", *shape, "--held-out", 0, "--seed", seed, "--threads", setting.threads, *SPLIT]
 
@@ -221,7 +221,7 @@ def _encoder(name: str) -> Sequence[object]:
 
 
 def _how(setting: Setting, files: Sequence[object] | None = None) -> Sequence[object]:
-    """How every classifier is trained, by the standard parts of SST-2 unless told otherwise."""
+    """Return the options that all runs share; validation and test documents are those of SST-2 by default."""
     if files is None:
         files = ("--valid", setting.treebank_sentences("dev"), "--test", setting.treebank_sentences("test"))
     return (*files, "--threads", setting.threads, *SPLIT, *(("--epochs", 1) if setting.quick else ()))

@@ -1,6 +1,6 @@
-"""The jobs that run in a process of their own: `python -m benchmarks.jobs NAME JSON`. Each returns what goes out as JSON.
+"""Jobs that run in a process of their own: `python -m benchmarks.jobs NAME JSON`. The result is printed as JSON.
 
-A job imports only what it measures, so that neither side pays for the other.
+A job imports only what it measures, so that no tool pays for the imports of another.
 """
 
 import json
@@ -28,7 +28,7 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def gensim_train(corpus: str, out: str, mode: str, sg: int, dim: int, epochs: int, seed: int, threads: int) -> Result:
-    """Train with gensim from text to a saved word2vec file; `seconds` is its `train` alone, without counting words."""
+    """Train with gensim from text to a saved word2vec file; `seconds` is the time of `train` alone, without counting words."""
     from gensim.models import Word2Vec
     from gensim.models.word2vec import LineSentence
 
@@ -55,7 +55,7 @@ def gensim_train(corpus: str, out: str, mode: str, sg: int, dim: int, epochs: in
 
 
 def fasttext_train(corpus: str, epochs: int, threads: int) -> Result:
-    """Train with fastText without subwords; `seconds` holds reading and counting too."""
+    """Train with fastText without subwords; `seconds` includes reading and counting."""
     import fasttext
 
     options = {"model": "skipgram", "dim": 100, "ws": 5, "neg": 5, "minCount": 5, "t": 1e-3, "minn": 0, "maxn": 0, "lr": 0.025}
@@ -63,55 +63,19 @@ def fasttext_train(corpus: str, epochs: int, threads: int) -> Result:
     return {"seconds": seconds, "tokens": len(model.get_words())}
 
 
-def torch_train(corpus: str, threads: int, batches: int) -> Result:
-    """Train a plain PyTorch loop in the manner of the d2l book: pairs of one reach in batches of 512, dense Adam."""
-    import numpy as np
-    import torch
-    from torch.nn.functional import logsigmoid
-
-    torch.set_num_threads(threads)
-    rows: dict[str, int] = {}
-    ids = np.array([rows.setdefault(word, len(rows)) for word in Path(corpus).read_text(encoding="utf-8").split()])
-    size, window, batch = len(rows), 5, 512
-    random = np.random.default_rng(1)
-    noise = np.bincount(ids).astype(float) ** 0.75
-    inputs, outputs = torch.nn.Embedding(size, 100), torch.nn.Embedding(size, 100)
-    optimizer = torch.optim.Adam([*inputs.parameters(), *outputs.parameters()])
-    draws = random.choice(size, (batches, batch, 5), p=noise / noise.sum())
-    signs = torch.tensor([1.0, *[-1.0] * 5])
-
-    def step(number: int) -> None:
-        positions = random.integers(window, len(ids) - window, batch)
-        reach = random.integers(1, window + 1, batch) * random.choice([-1, 1], batch)
-        targets = np.concatenate([ids[positions + reach][:, None], draws[number]], axis=1)
-        scores = torch.einsum("be,bke->bk", inputs(torch.from_numpy(ids[positions])), outputs(torch.from_numpy(targets)))
-        optimizer.zero_grad()
-        (-logsigmoid(scores * signs).mean()).backward()
-        optimizer.step()
-
-    step(0)  # allocates
-    started = time.perf_counter()
-    for number in range(batches):
-        step(number)
-    seconds = time.perf_counter() - started
-    return {"raw_words": batches * batch / (window + 1), "seconds": seconds}  # a centre has about window + 1 pairs
-
-
 def evaluate(vectors: str, similarity: dict[str, str], analogy: str) -> Result:
-    """Score vectors of either tool with the same code, everything folded to lower case."""
-    from lexloom.vectors.evaluate import evaluate_analogy, evaluate_similarity
-    from lexloom.vectors.formats import load_vectors
+    """Score vectors of any tool with the same code, ignoring case."""
+    from lexloom import WordPolicy, evaluate_analogy, evaluate_similarity, load_vectors
 
-    table = load_vectors(vectors)
-    scores = {name: evaluate_similarity(table, file, ignore_case=True, resamples=1).spearman for name, file in similarity.items()}
-    questions = evaluate_analogy(table, analogy, ignore_case=True).total
+    table, policy = load_vectors(vectors), WordPolicy(ignore_case=True)
+    scores = {name: evaluate_similarity(table, file, policy=policy, resamples=0).spearman for name, file in similarity.items()}
+    questions = evaluate_analogy(table, analogy, policy=policy).total
     return {"scores": {**scores, "Google analogies": questions.accuracy}, "covered": questions.covered, "tokens": len(table)}
 
 
 def nearest(vectors: str, word: str, k: int) -> Result:
-    """Name the words closest to a word."""
-    from lexloom.vectors.formats import load_vectors
-    from lexloom.vectors.search import neighbors
+    """Return the nearest neighbours of a word."""
+    from lexloom import load_vectors, neighbors
 
     return {"words": [neighbor.token for neighbor in neighbors(load_vectors(vectors), word, k)]}
 
@@ -120,26 +84,26 @@ def nearest(vectors: str, word: str, k: int) -> Result:
 
 
 def fasttext_classifier(corpus: str, out: str, dim: int, ngrams: int, threads: int, seed: int = 0, test: str | None = None) -> Result:
-    """Train fastText's classifier, save it, and test it; the speed is its own figure, of training alone."""
+    """Train fastText's classifier, save it, and test it; the speed is the one that fastText prints, of the training alone."""
     import fasttext
 
     options = {"dim": dim, "wordNgrams": ngrams, "bucket": 2_000_000, "epoch": 5, "lr": 0.5, "thread": threads, "seed": seed}
-    with tempfile.TemporaryFile() as told:
-        screen = os.dup(2)
-        os.dup2(told.fileno(), 2)
+    with tempfile.TemporaryFile() as log:
+        stderr = os.dup(2)
+        os.dup2(log.fileno(), 2)
         try:
             model = fasttext.train_supervised(input=corpus, verbose=2, **options)
         finally:
-            os.dup2(screen, 2)
-        told.seek(0)
-        speeds = re.findall(rb"words/sec/thread:\s+(\d+)", told.read())
+            os.dup2(stderr, 2)
+        log.seek(0)
+        speeds = re.findall(rb"words/sec/thread:\s+(\d+)", log.read())
     model.save_model(out)
     accuracy = None if test is None else model.test(test)[1]
     return {"words_per_second": int(speeds[-1]) * threads, "accuracy": accuracy}
 
 
 def fasttext_predict(model: str, text: str) -> Result:
-    """Load a classifier of fastText and let it label the lines of a file."""
+    """Load a fastText classifier, and label the lines of a file."""
     import fasttext
 
     lines = Path(text).read_text(encoding="utf-8").splitlines()
@@ -151,7 +115,7 @@ def fasttext_predict(model: str, text: str) -> Result:
 
 
 def write_tables(text: str, binary: str, size: int, dim: int) -> Result:
-    """Write a table of random vectors as word2vec text and binary."""
+    """Write random vectors in word2vec's text and binary formats."""
     import numpy as np
 
     matrix = np.random.default_rng(1).standard_normal((size, dim), np.float32)
@@ -165,7 +129,7 @@ def write_tables(text: str, binary: str, size: int, dim: int) -> Result:
 
 
 def gensim_load(path: str, binary: bool) -> Result:
-    """Time gensim's reading of a file."""
+    """Time loading a file with gensim."""
     from gensim.models import KeyedVectors
 
     seconds, table = _timed(lambda: KeyedVectors.load_word2vec_format(path, binary=binary))
@@ -173,15 +137,15 @@ def gensim_load(path: str, binary: bool) -> Result:
 
 
 def lexloom_load(path: str) -> Result:
-    """Time lexloom's reading of a file."""
-    from lexloom.vectors.formats import load_vectors
+    """Time loading a file with lexloom."""
+    from lexloom import load_vectors
 
     seconds, table = _timed(lambda: load_vectors(path))
     return {"seconds": seconds, "tokens": len(table)}
 
 
 def gensim_queries(path: str, queries: int, singles: int) -> Result:
-    """Time `most_similar` one by one."""
+    """Time calls of `most_similar`, one query each."""
     from gensim.models import KeyedVectors
 
     table = KeyedVectors.load_word2vec_format(path, binary=True)
@@ -193,9 +157,9 @@ def gensim_queries(path: str, queries: int, singles: int) -> Result:
 
 
 def lexloom_queries(path: str, queries: int, singles: int) -> Result:
-    """Time a batch of queries, and single ones."""
-    from lexloom.vectors.formats import load_vectors
-    from lexloom.vectors.search import neighbors, neighbors_batch
+    """Time a batch of queries, and single queries."""
+    from lexloom import load_vectors, neighbors
+    from lexloom.vectors.search import neighbors_batch
 
     table = load_vectors(path)
     step = len(table) // queries
@@ -209,7 +173,7 @@ def lexloom_queries(path: str, queries: int, singles: int) -> Result:
 
 
 def bare_train(text: str, loop: dict[str, Any], threads: int, valid: str | None = None) -> Result:
-    """Train the model that a `Loop` describes in a bare PyTorch loop."""
+    """Train the model of a `Loop` in the bare PyTorch loop."""
     from benchmarks.bare import train
     from benchmarks.loop import Loop
 
@@ -217,74 +181,67 @@ def bare_train(text: str, loop: dict[str, Any], threads: int, valid: str | None 
 
 
 def train_in_turns(text: str, loop: dict[str, Any], threads: int) -> Result:
-    """Train the model that a `Loop` describes with lexloom, and after each of its epochs one in a bare PyTorch loop.
+    """Train the model of a `Loop` with lexloom, and after each epoch train one in the bare PyTorch loop.
 
-    Runs of their own differ by more than the two do: the clock of a machine wanders, and both have the same one here.
+    The speed of a machine varies more from run to run than the two differ; taking turns gives both the same conditions.
     """
     from benchmarks.bare import Training
     from benchmarks.loop import Loop
-    from lexloom import train_language_model
-    from lexloom.models.language_model_config import (
+    from lexloom import (
         EmbeddingConfig,
         LanguageModelConfig,
         LanguageModelOptions,
         LanguageTokenizerConfig,
         RecurrentConfig,
+        TrainingConfig,
         WindowConfig,
+        train_language_model,
     )
-    from lexloom.training.config import TrainingConfig
     from lexloom.training.reporter import Reporter
 
-    told = Loop(**loop)
-    bare, ours, theirs = Training(text, told), [], []
+    shared = Loop(**loop)
+    bare, ours, theirs = Training(text, shared), [], []
 
     def epoch(record: dict[str, Any]) -> None:
         ours.append(record["tokens_per_second"])
         tokens, seconds, _loss = bare.epoch()
         theirs.append(tokens / seconds)
 
-    model = train_language_model(
-        text,
-        LanguageModelOptions(
-            LanguageModelConfig(level=told.level),
-            EmbeddingConfig(embedding=told.embedding),
-            RecurrentConfig(cell=told.cell, hidden_size=told.hidden_size, num_layers=told.num_layers),
-        ),
-        TrainingConfig(
-            epochs=told.epochs,
+    options = LanguageModelOptions(
+        model=LanguageModelConfig(level=shared.level),
+        embedding=EmbeddingConfig(embedding=shared.embedding),
+        recurrent=RecurrentConfig(cell=shared.cell, hidden_size=shared.hidden_size, num_layers=shared.num_layers),
+        windows=WindowConfig(shared.batch_size, shared.bptt, shared.windows, shared.random_offset),
+        training=TrainingConfig(
+            epochs=shared.epochs,
             optimizer="sgd",
-            learning_rate=told.learning_rate,
-            clip=told.clip,
-            seed=told.seed,
+            learning_rate=shared.learning_rate,
+            clip=shared.clip,
+            seed=shared.seed,
             threads=threads,
             accelerator="cpu",
         ),
-        WindowConfig(batch_size=told.batch_size, bptt=told.bptt, windows=told.windows, random_offset=told.random_offset),
-        tokenizer=LanguageTokenizerConfig("whitespace") if told.level == "word" else None,
-        valid="none",
-        reporter=Reporter(epoch=epoch),
+        tokenizer=LanguageTokenizerConfig("whitespace" if shared.level == "word" else "characters"),
     )
+    model = train_language_model(text, options, valid="none", reporter=Reporter(epoch=epoch))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if parameters != bare.parameters():
         raise RuntimeError(f"not the same model: {parameters} and {bare.parameters()} parameters")
-    return {"ours": ours[1:], "theirs": theirs[1:]}  # the first epochs warm up
+    return {"ours": ours[1:], "theirs": theirs[1:]}  # the first epoch is a warm-up
 
 
 def generate(model: str, prompt: str, length: int, temperature: float) -> Result:
-    """Let a language model go on from a prompt, on one core; loading it is not counted, warming its state up is."""
+    """Continue a prompt on one core; the time includes reading the prompt, but not loading the model."""
     if hasattr(os, "sched_setaffinity"):  # before NumPy counts the cores
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    from lexloom.decoding.sampling_config import SamplingConfig
-    from lexloom.models.base import load_model
-    from lexloom.models.language_model import LanguageModel
-    from lexloom.models.writing import write_text_from
+    from lexloom import SamplingConfig, load_model, write_text_from
     from lexloom.training.processor import processor
 
     with processor(1):
-        writer = load_model(Path(model), LanguageModel)
-        "".join(write_text_from(writer, prompt, length=10))  # allocates
+        network = load_model(model, "language-model")
+        "".join(write_text_from(network, prompt, length=10))  # allocates
         sampling = SamplingConfig(temperature=temperature)
-        seconds, text = _timed(lambda: "".join(write_text_from(writer, prompt, sampling, length=length)))
+        seconds, text = _timed(lambda: "".join(write_text_from(network, prompt, sampling, length=length)))
     return {"seconds": seconds, "characters": len(text), "text": prompt + text[:200]}
 
 

@@ -1,7 +1,7 @@
-"""The sections about language models: what runs, in which turn, and the bar that it is held against.
+"""The sections about language models: what runs, in which order, and with which bar.
 
-As in `sections.py`, the bars are those that the project set itself before it was built. Training runs through the command line; the
-bare PyTorch loop that it stands beside is `bare.py`, and a `Loop` tells both the same.
+As in `sections.py`, the bars were set before the code was written. lexloom trains through its command line, the peer is the plain PyTorch
+loop in `bare.py`, and a `Loop` holds the options of both.
 """
 
 import math
@@ -22,7 +22,7 @@ RECIPES = ROOT / "recipes/language_model"
 PROMPT = "time traveller"
 CLIPPING_SEEDS = 5
 VECTOR_DIM = 300
-_RANDOM_STD = 0.1 / 3**0.5  # of the recipe's random rows, uniform between -0.1 and 0.1
+_RANDOM_STD = 0.1 / 3**0.5  # standard deviation of the recipe's random rows, uniform between -0.1 and 0.1
 
 RNN = Loop("character", "rnn", 512, learning_rate=1.0, clip=1.0, batch_size=32, bptt=35, embedding="one-hot", epochs=16)
 CHARACTERS = replace(RNN, cell="lstm", hidden_size=256, embedding="lookup")
@@ -30,7 +30,7 @@ WORDS = Loop("word", "lstm", 200, learning_rate=20.0, clip=0.25, batch_size=20, 
 
 
 def time_machine(setting: Setting) -> Section:
-    """A plain RNN on the first 10,000 characters of a book: what it learns, in what time, what it writes, and what clipping is for."""
+    """A plain RNN on the first 10,000 characters of a book: its perplexity, its speed, a text it writes, and the effect of clipping."""
     section, text, recipe = Section(), setting.time_machine(10_000), RECIPES / "time-machine.toml"
     epochs = 3 if setting.quick else Loop.of_recipe(recipe).epochs
     for windows, most in (("sequential", 1.1), ("random", 1.5)):
@@ -59,7 +59,7 @@ def time_machine(setting: Setting) -> Section:
 
 
 def _continuation(setting: Setting, section: Section, what: str, model: Path) -> None:
-    """Let a model go on greedily from the prompt, and look its words up in the book; the last one may be cut short."""
+    """Continue the prompt greedily, and count how many of the words are in the book; the last word may be incomplete."""
     run = run_job("generate", model=model, prompt=PROMPT, length=50, temperature=0.0)
     section.runs.append(run)
     *words, last = run.result["text"].split()
@@ -71,13 +71,13 @@ def _continuation(setting: Setting, section: Section, what: str, model: Path) ->
 
 
 def _clipping(setting: Setting, section: Section, text: Path, epochs: int) -> None:
-    """Train with and without clipping at the same learning rate: how often does it diverge or end worse?"""
+    """Train with and without clipping at the same learning rate, and count the seeds that diverge or end worse without it."""
     seeds = 1 if setting.quick else CLIPPING_SEEDS
-    ends: dict[str, list[float]] = {"1": [], "0": []}  # by --clip; infinity where it diverged
+    ends: dict[str, list[float]] = {"1": [], "0": []}  # perplexity by --clip; infinite if the run diverged
     for seed in range(1, seeds + 1):
         for clip, found in ends.items():
             options = ("--config", RECIPES / "time-machine.toml", "--clip", clip, "--epochs", epochs, "--seed", seed)
-            run = _train(setting, text, *options, name="lm-clipping", allowed="the training diverged")
+            run = _train(setting, text, *options, name="lm-clipping", allowed="the run diverged")
             section.runs.append(run)
             found.append(math.inf if run.status else run.result["train_perplexity"])
     diverged = sum(map(math.isinf, ends["0"]))
@@ -85,12 +85,12 @@ def _clipping(setting: Setting, section: Section, text: Path, epochs: int) -> No
     with_, without = ([end for end in side if math.isfinite(end)] for side in (ends["1"], ends["0"]))
     figure = f"of {seeds}, {diverged} diverged and {worse} ended worse"
     what, unit = f"Time Machine, {seeds} seeds: training perplexity with clipping, last {LAST} epochs", "median perplexity"
-    bar, met = "without, most diverge or end worse", 2 * (diverged + worse) > seeds
-    section.rows.append(Row(what, unit, with_, without, "without, where it ended", figure, bar, met))
+    bar, met = "most are worse or diverge without clipping", 2 * (diverged + worse) > seeds
+    section.rows.append(Row(what, unit, with_, without, "without clipping, if not diverged", figure, bar, met))
 
 
 def ptb_zaremba(setting: Setting) -> Section:
-    """The small model of Zaremba et al. 2014 on the Penn Treebank."""
+    """The small model of Zaremba et al. (2014) on the Penn Treebank."""
     section = Section()
     run = _recipe(setting, section, "zaremba-small.toml")
     section.amount("Penn Treebank, zaremba-small.toml: test perplexity", "perplexity", [run.result["test_perplexity"]], at_most=116)
@@ -99,7 +99,7 @@ def ptb_zaremba(setting: Setting) -> Section:
 
 
 def ptb_recipe(setting: Setting) -> Section:
-    """A recipe of lexloom's on the Penn Treebank."""
+    """lexloom's own recipe on the Penn Treebank."""
     section = Section()
     run = _recipe(setting, section, "penn-treebank.toml")
     section.amount("Penn Treebank, penn-treebank.toml: test perplexity", "perplexity", [run.result["test_perplexity"]], at_most=88)
@@ -108,7 +108,7 @@ def ptb_recipe(setting: Setting) -> Section:
 
 
 def _recipe(setting: Setting, section: Section, name: str, *options: object, out: str = "lm-recipe") -> Run:
-    """Train with a recipe on the Penn Treebank, and test."""
+    """Train with a recipe on the Penn Treebank, and test the model."""
     files = ("--valid", setting.treebank("valid"), "--test", setting.treebank("test"))
     quick = ("--epochs", 1, "--hidden-size", 50) if setting.quick else ()
     run = _train(setting, setting.treebank("train"), "--config", RECIPES / name, *files, *options, *quick, name=out)
@@ -117,7 +117,7 @@ def _recipe(setting: Setting, section: Section, name: str, *options: object, out
 
 
 def ptb_vectors(setting: Setting) -> Section:
-    """Random, pre-trained and frozen, pre-trained and fine-tuned: one model, ten minutes each, vectors from Wikipedia."""
+    """Ten minutes of one model with random rows, with frozen vectors from Wikipedia, and with the same vectors fine-tuned."""
     section, vectors = Section(), WORK / "lm-vectors"
     minutes, dim = (0.1, 20) if setting.quick else (10, VECTOR_DIM)
     training = ("--dim", dim, "--epochs", 1 if setting.quick else 5, "--tokenizer", "whitespace", "--threads", setting.threads)
@@ -133,7 +133,7 @@ def ptb_vectors(setting: Setting) -> Section:
     coverage = runs["pre-trained, frozen"].result["coverage"]
     for part in ("types", "tokens"):
         share = 100 * coverage[f"known_{part}"] / coverage[part]
-        section.amount(f"Penn Treebank, vectors of dim {dim} from Wikipedia: {part} that they know", "%", [share])
+        section.amount(f"Penn Treebank, vectors of dim {dim} from Wikipedia: known {part}", "%", [share])
     for part, name in (("valid", "validation"), ("test", "test")):
         random, *others = ((arm, [run.result[f"{part}_perplexity"]]) for arm, run in runs.items())
         what = f"Penn Treebank, {minutes:g} minutes, {{}} embedding: {name} perplexity"
@@ -144,7 +144,7 @@ def ptb_vectors(setting: Setting) -> Section:
 
 
 def lm_speed(setting: Setting) -> Section:
-    """Whole training steps against a bare PyTorch loop: the same model, an epoch each in turn."""
+    """Speed of the training against the bare PyTorch loop: the same model, epochs in turn."""
     section = Section()
     for what, loop in {
         "characters, one-hot input, RNN of 512": RNN,
@@ -160,7 +160,7 @@ def lm_speed(setting: Setting) -> Section:
 
 
 def lm_softmax(setting: Setting) -> Section:
-    """The faster softmaxes, by what they learn in a few minutes; lexloom's include its validation, the bare loop's do not."""
+    """The faster softmaxes at equal time: lexloom's minutes include its validation, those of the bare loop do not."""
     from lexloom.nn.recurrent import has_bfloat16
 
     section = Section()
@@ -186,7 +186,7 @@ def lm_softmax(setting: Setting) -> Section:
 
 
 def lm_generate(setting: Setting) -> Section:
-    """Characters a second on one core, from a model that has seen the book once."""
+    """Speed of generation in characters per second on one core, by a model trained for one epoch."""
     section, length = Section(), 500 if setting.quick else 20_000
     shape = ("--level", "character", "--hidden-size", 512, "--epochs", 1, "--valid", "none")
     section.runs.append(_train(setting, setting.time_machine(), *shape, name="lm-generate"))
@@ -195,12 +195,12 @@ def lm_generate(setting: Setting) -> Section:
         run = run_job("generate", model=WORK / "lm-generate", prompt=PROMPT, length=length, temperature=1.0)
         section.runs.append(run)
         speeds.append(run.result["characters"] / run.result["seconds"])
-    section.amount(f"writing {length:,} characters, LSTM of 512, one core", "characters/s", speeds, at_least=3000)
+    section.amount(f"generating {length:,} characters, LSTM of 512, one core", "characters/s", speeds, at_least=3000)
     return section
 
 
 def lm_one_hot(setting: Setting) -> Section:
-    """What looking rows up saves: the same LSTM of 200 behind one-hot input, whose matrix of weights is as long as the vocabulary."""
+    """Embedding lookup against one-hot input, which multiplies by a matrix with a row per token of the vocabulary; the same LSTM of 200."""
     section = Section()
     for level, text in (("character", setting.time_machine()), ("word", setting.treebank_vocabulary())):
         loop = replace(WORDS, level=level, num_layers=1, epochs=2)
@@ -220,14 +220,14 @@ def lm_one_hot(setting: Setting) -> Section:
 
 
 def _train(setting: Setting, text: Path, *options: object, name: str, allowed: str | None = None) -> Run:
-    """Train with lexloom in a new folder; the result is what its log and its model say."""
+    """Train with lexloom in a new folder; the result holds figures from its log and from lexloom.json."""
     where = ("--accelerator", "cpu", "--threads", setting.threads)
     run, epochs, facts = run_training("lm", text, WORK / name, *where, *options, allowed=allowed)
     return replace(run, result=_summary(epochs) | _facts(facts))
 
 
 def _summary(epochs: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the log of a training comes to; speed is that of the later epochs, as the bare loop tells it."""
+    """Summarize the records of a run; the speed leaves out the first epoch, as in the bare loop."""
     if not epochs:
         return {"epochs": 0}
     later = epochs[1:] or epochs
@@ -240,7 +240,7 @@ def _summary(epochs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _facts(model: dict[str, Any]) -> dict[str, Any]:
-    """What a model's folder says of it that a figure needs; of its best epoch where there was validation."""
+    """Pick the facts that the figures need from lexloom.json; the scores are those of the best epoch."""
     if not model:
         return {}
     facts = {"parameters": model["parameters"], "coverage": model["coverage"]}
@@ -263,7 +263,7 @@ def _all(runs: Sequence[Run], name: str) -> list[float]:
 
 
 def _vocabulary_size(model: Path) -> int:
-    from lexloom.models.folder import VOCABULARY
+    from lexloom.artefact import VOCABULARY
     from lexloom.text.vocabulary import Vocabulary
 
     return len(Vocabulary.load(model / VOCABULARY))

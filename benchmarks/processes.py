@@ -1,4 +1,4 @@
-"""Run a measurement in a fresh process and watch its memory."""
+"""Run a measurement in a process of its own, and watch its memory."""
 
 import json
 import os
@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-_INTERVAL = 0.02  # seconds between two looks at the memory
+_INTERVAL = 0.02  # seconds between two readings of the memory
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one process took.
+    """A finished process.
 
     Attributes:
-        command: as one would type it.
-        seconds: wall-clock time from start to end.
-        peak_anon_mb: the peak of RssAnon, in units of 10^6 bytes, summed over the process and its children.
-        result: the JSON that the job printed; empty for a command line of lexloom.
-        status: its exit status; another than 0 only where such a failure was allowed for.
+        command: as typed in a shell.
+        seconds: wall-clock time.
+        peak_anon_mb: peak of RssAnon in 10^6 bytes, summed over the process and its children.
+        result: the JSON that a job printed; empty for a command of lexloom.
+        status: the exit status; not 0 only after an allowed failure.
     """
 
     command: str
@@ -38,41 +38,44 @@ class Run:
 
 
 def run_lexloom(*arguments: object, environment: Mapping[str, str] | None = None, allowed: str | None = None) -> Run:
-    """Run the command line of lexloom.
+    """Run a command of lexloom.
 
     Args:
-        arguments: what follows `lexloom`.
-        environment: variables to set besides those that there are.
-        allowed: a failure whose message holds this text is a result like any other.
+        arguments: of `lexloom`.
+        environment: further environment variables.
+        allowed: do not raise if the command fails with a message that contains this text.
 
     Raises:
-        RuntimeError: it failed otherwise.
+        RuntimeError: the command failed.
     """
     return _run([str(Path(sys.executable).with_name("lexloom")), *map(str, arguments)], environment, allowed)
 
 
-def run_training(kind: str, text: Path, out: Path, *options: object, **how: Any) -> tuple[Run, list[dict[str, Any]], dict[str, Any]]:
+def run_training(
+    kind: str, text: Path, out: Path, *options: object, environment: Mapping[str, str] | None = None, allowed: str | None = None
+) -> tuple[Run, list[dict[str, Any]], dict[str, Any]]:
     """Run `lexloom KIND train` in a new folder.
 
     Args:
         kind: vectors, lm or classifier.
-        text: to train on.
-        out: the folder; what is there goes.
-        options: what follows on the command line.
-        how: environment and allowed, as for `run_lexloom`.
+        text: the training text.
+        out: the output folder; removed first if it exists.
+        options: further arguments of the command.
+        environment: as for `run_lexloom`.
+        allowed: as for `run_lexloom`.
 
     Returns:
-        The run, the lines of training.jsonl, and lexloom.json; both empty where the training did not come so far.
+        The process, the records in training.jsonl, and lexloom.json; the last two are empty if the run wrote none.
     """
     shutil.rmtree(out, ignore_errors=True)
-    run = run_lexloom(kind, "train", text, "--out", out, *options, **how)
+    run = run_lexloom(kind, "train", text, "--out", out, *options, environment=environment, allowed=allowed)
     log, model = out / "training.jsonl", out / "lexloom.json"
     epochs = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     return run, epochs, json.loads(model.read_text()) if model.exists() else {}
 
 
 def run_job(name: str, **options: object) -> Run:
-    """Run a function of benchmarks.jobs; its options and its result travel as JSON."""
+    """Run a function of benchmarks.jobs in a process of its own; its arguments and its result are passed as JSON."""
     return _run([sys.executable, "-m", "benchmarks.jobs", name, json.dumps(options, default=str)], None)
 
 
@@ -84,24 +87,24 @@ def _run(command: list[str], environment: Mapping[str, str] | None, allowed: str
         command, cwd=ROOT, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     peak = _Peak(process.pid)
-    output, complaints = process.communicate()
+    output, errors = process.communicate()
     seconds = time.perf_counter() - started
-    if process.returncode and (allowed is None or allowed not in complaints):
-        raise RuntimeError(f"{shown}\nended with status {process.returncode}:\n{complaints[-2000:]}")
+    if process.returncode and (allowed is None or allowed not in errors):
+        raise RuntimeError(f"{shown}\nfailed with status {process.returncode}:\n{errors[-2000:]}")
     lines = output.strip().splitlines()
     result = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
     return Run(shown, seconds, peak.megabytes(), result, process.returncode)
 
 
 def _shortened(part: str) -> str:
-    """Make absolute paths relative, also those that begin in quotes within JSON."""
+    """Make absolute paths relative, also after a quote within JSON."""
     for folder, short in ((ROOT, ""), (ROOT.parent, "../")):
         part = re.sub(rf'(^|"){re.escape(f"{folder}/")}', rf"\g<1>{short}", part)
     return part
 
 
 class _Peak:
-    """The greatest RssAnon of a process and its children, looked at until the process ends."""
+    """Watches RssAnon of a process and its children until the process ends, in a thread."""
 
     def __init__(self, pid: int) -> None:
         self._pid, self._peak = pid, 0
@@ -109,7 +112,7 @@ class _Peak:
         self._thread.start()
 
     def megabytes(self) -> float:
-        """The peak in 10^6 bytes, once the process has ended."""
+        """Return the peak in 10^6 bytes, after the end of the process."""
         self._thread.join()
         return self._peak / 1e6
 
@@ -120,13 +123,13 @@ class _Peak:
 
 
 def _anonymous_bytes(pid: int) -> int | None:
-    """RssAnon of a process and its children in bytes; None where it has ended."""
+    """Return RssAnon of a process and its children in bytes; None if the process has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
         children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
     except OSError:
         return None
     found = [line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:")]
-    if not found:  # it has ended and waits to be asked for its status
+    if not found:  # ended, but its exit status is not yet collected
         return None
     return int(found[0]) * 1024 + sum(_anonymous_bytes(child) or 0 for child in children)

@@ -1,4 +1,4 @@
-"""Put the figures of benchmarks/results.json into the pages that show them: `python -m benchmarks.readme`."""
+"""Write the figures of benchmarks/results.json into README.md and docs/: `python -m benchmarks.readme`."""
 
 import json
 import sys
@@ -17,42 +17,42 @@ README, DOCS = ROOT / "README.md", ROOT / "docs"
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 PEERS = ("gensim", "fasttext-numpy2")
 PAGES = {"vectors.md": ["torch"], "language_models.md": [*LANGUAGE_MODELS], "classification.md": [*CLASSIFIERS]}
-"""The sections whose table stands in a page of docs/."""
+"""The sections in the table of each page of docs/."""
 JUDGED = {name for names in PAGES.values() for name in names}
 BESIDE_PEERS = [name for name in VECTORS if name != "torch"]
-"""The sections of the README's table; the others have theirs in docs/."""
+"""The sections in the table of the README."""
 
 
 def render(results: dict[str, Any] | None) -> str:
-    """Render the sections beside peers as Markdown: the table, where lexloom is slower, and what it was measured on.
+    """Render the README's sections as Markdown: the table, the rows in which lexloom is slower, and the origin of the figures.
 
     Args:
-        results: what `benchmarks.report.keep` wrote; None where nothing was measured.
+        results: what `benchmarks.report.keep` wrote; None if nothing was measured.
     """
     sections = _measured(results, BESIDE_PEERS)
     if not sections:
-        return "Not measured yet: `make bench` does it.\n"
+        return "Not measured yet: run `make bench`.\n"
     rows = [row for section in sections.values() for row in section["rows"]]
     lines = ["| measured | unit | lexloom | peer | result or limit |", "|---|---|---|---|---|", *map(_line, rows), ""]
     slower = [f"{row['what']} ({row['figure']})" for row in rows if row["figure"].endswith(" x") and float(row["figure"][:-2]) < 1]
-    lines += [f"Slower than the peer: {'; '.join(slower) or 'in none of these rows'}.", "", _origin(sections)]
+    lines += [f"Rows in which lexloom is slower: {'; '.join(slower) or 'none'}.", "", _origin(sections)]
     return "\n".join(lines) + "\n"
 
 
 def render_judged(results: dict[str, Any] | None, names: Sequence[str]) -> str:
-    """Render sections as Markdown beside what was asked for: the table, what was missed, what is not measured yet, and where it was.
+    """Render sections with bars as Markdown: the table, the missed bars, the sections not measured yet, and the origin of the figures.
 
     Args:
         results: as for `render`.
-        names: of the sections.
+        names: of the sections, in order.
     """
     sections = _measured(results, names)
     rows = [row for section in sections.values() for row in section["rows"]]
     parts = []
     if rows:
-        table = ["| measured | unit | lexloom | beside it | result | asked for |", "|---|---|---|---|---|---|", *map(_judged_line, rows)]
-        missed = [f"{row['what']} ({row['figure']}, asked for: {row['bar']})" for row in rows if row["met"] is False]
-        parts += ["\n".join(table), f"Missed: {'; '.join(missed) or 'nothing that was asked for'}."]
+        table = ["| measured | unit | lexloom | compared with | result | bar |", "|---|---|---|---|---|---|", *map(_judged_line, rows)]
+        missed = [f"{row['what']} ({row['figure']}, bar: {row['bar']})" for row in rows if row["met"] is False]
+        parts += ["\n".join(table), f"Missed bars: {'; '.join(missed) or 'none'}."]
     if waiting := [f"`{name}`" for name in names if name not in sections]:
         parts.append(f"Not measured yet: {', '.join(waiting)}.")
     if sections:
@@ -73,7 +73,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _judged_line(row: dict[str, Any]) -> str:
-    """Leave the result out where it only says again what stands under lexloom."""
+    """Format a row with a bar; the result is left out if it only repeats the value of lexloom."""
     ours, peer = (shown(row[side], row["unit"]) for side in ("ours", "peer"))
     result = "" if ours.startswith(row["figure"]) else f"**{row['figure']}**"
     cells = (row["what"], row["unit"], ours, f"{row['peer_name']} {peer}".strip(), result, row["bar"])
@@ -81,7 +81,7 @@ def _judged_line(row: dict[str, Any]) -> str:
 
 
 def _origin(sections: dict[str, dict[str, Any]]) -> str:
-    """Say where, when and at which commit the sections were measured: once where they agree, else section by section."""
+    """Describe the machine, the date, the commit and the versions of the measurement: once if all sections agree, else for each."""
     found: dict[str, list[str]] = {}  # the sections of each origin
     for name, section in sections.items():
         packages = ("lexloom", "torch", "lightning") if name in JUDGED else ("lexloom", "numba", "numpy", "polars", *PEERS)
@@ -90,7 +90,7 @@ def _origin(sections: dict[str, dict[str, Any]]) -> str:
         versions = ", ".join(f"{package} {section['versions'][package]}" for package in packages if package in section["versions"])
         machine = "{cpu}, {cores} cores, {memory_gb} GB, {system}, Python {python}".format(**section["machine"])
         commit = f"`{section['commit'][:12] or 'no commit'}`{' with changes' if section['modified'] else ''}"
-        quick = " (a slice of the text: these figures judge nothing)" if section["quick"] else ""
+        quick = " (a slice of the text: these figures mean nothing)" if section["quick"] else ""
         found.setdefault(f"{commit} on {section['finished'][:10]}: {machine}{quick}; {versions}.", []).append(name)
     if len(found) == 1:
         return f"Measured at {next(iter(found))}"
@@ -98,7 +98,7 @@ def _origin(sections: dict[str, dict[str, Any]]) -> str:
 
 
 def fill(text: str, figures: str) -> str:
-    """Replace what stands between the two markers of a page.
+    """Replace the text between the two markers of a page.
 
     Raises:
         ValueError: a marker is missing.
@@ -111,13 +111,13 @@ def fill(text: str, figures: str) -> str:
 
 
 def filled_pages(results: dict[str, Any] | None) -> dict[Path, str]:
-    """Give the whole text of every page that shows figures, filled."""
+    """Return the full text of every page with figures."""
     figures = {README: render(results)} | {DOCS / page: render_judged(results, names) for page, names in PAGES.items()}
     return {page: fill(page.read_text(encoding="utf-8"), part) for page, part in figures.items()}
 
 
 def main() -> None:
-    """Fill the pages; another file of results may be named, and then the figures are only printed."""
+    """Update the pages; or, given another file of results as an argument, print its figures."""
     source = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
     results = json.loads(source.read_text()) if source.exists() else None
     if source != RESULTS:

@@ -1,4 +1,4 @@
-"""Figures beside their bars: the rows of a section, its table, and the JSON that keeps them."""
+"""Figures and their bars: the rows of a section, its table, and the JSON file that keeps them."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.processes import ROOT, Run
 
-_SCORES = ("score", "perplexity")  # units of which means are compared; of everything else medians
-_MEASURED = ("src", "recipes", "benchmarks", ":!benchmarks/results.json")  # what figures depend on
+_SCORES = ("score", "perplexity")  # units whose means are compared; medians are compared for all other units
+_MEASURED = ("src", "recipes", "benchmarks", ":!benchmarks/results.json")  # paths on which the figures depend
 _PACKAGES = ("lexloom", "numpy", "numba", "llvmlite", "polars", "tokenizers", "scipy", "gensim", "fasttext-numpy2", "torch", "lightning")
 
 
@@ -25,13 +25,13 @@ class Row:
 
     Attributes:
         what: what was measured.
-        unit: the unit of `ours` and `peer`.
-        ours: a figure a run.
-        peer: the peer's, empty where there is none.
-        peer_name: who that is.
-        figure: what the bar is held against: a ratio, a difference, an amount.
-        bar: what was asked for; empty where nothing was.
-        met: whether it was reached; None without a bar.
+        unit: of `ours` and `peer`.
+        ours: a value per run of lexloom.
+        peer: a value per run of the peer; empty without a peer.
+        peer_name: name of the peer.
+        figure: what is compared with the bar: a ratio, a difference or an amount.
+        bar: the goal; empty if there is none.
+        met: whether the goal was reached; None without a bar.
     """
 
     what: str
@@ -46,37 +46,37 @@ class Row:
 
 @dataclass
 class Section:
-    """The rows of a section and the runs that they come from."""
+    """The rows of a section, and the runs behind them."""
 
     rows: list[Row] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
 
     def ratio(self, what: str, unit: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, least: float | None = None) -> None:
-        """Add a row of speeds or times, medians compared; units of time count the other way round."""
+        """Add a row of speeds or times: the ratio of the medians, above 1 if lexloom is faster."""
         mine, theirs = statistics.median(ours), statistics.median(peer)
         value = theirs / mine if unit in ("s", "ms") else mine / theirs
         bar, met = ("", None) if least is None else (f"at least {least:g} x", value >= least)
         self.rows.append(Row(what, unit, list(ours), list(peer), peer_name, f"{value:.2f} x", bar, met))
 
     def pairs(self, what: str, unit: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, least: float) -> None:
-        """Add a row of speeds measured in turn: the median of their ratios, pair by pair."""
+        """Add a row of speeds measured in turn: the median of the ratios of the pairs."""
         value = statistics.median(mine / theirs for mine, theirs in zip(ours, peer, strict=True))
         self.rows.append(Row(what, unit, list(ours), list(peer), peer_name, f"{value:.2f} x", f"at least {least:g} x", value >= least))
 
     def difference(self, what: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, tolerance: float) -> None:
-        """Add a row of scores, means compared: ours may be lower by `tolerance`."""
+        """Add a row of scores: the difference of the means, which may be as low as -`tolerance`."""
         value = statistics.mean(ours) - statistics.mean(peer)
         bar = f"at least -{tolerance:.2g}"
         self.rows.append(Row(what, "score", list(ours), list(peer), peer_name, f"{value:+.4f}", bar, value >= -tolerance))
 
     def times(self, what: str, unit: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, most: float) -> None:
-        """Add a row of times, medians compared: ours may be longer by a factor."""
+        """Add a row of times: the ratio of the medians, which may be as high as `most`."""
         value = statistics.median(ours) / statistics.median(peer)
         row = Row(what, unit, list(ours), list(peer), peer_name, f"{value:.2f} times", f"at most {most:g} times", value <= most)
         self.rows.append(row)
 
     def paired(self, what: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, *, judged: bool) -> None:
-        """Add a row of scores seed by seed: is the mean difference larger than its spread? Where it is judged, ours may not be lower so."""
+        """Add a row of scores by seed: the mean difference and its spread. With `judged`, the mean may not be below minus the spread."""
         differences = [mine - theirs for mine, theirs in zip(ours, peer, strict=True)]
         value, spread = statistics.mean(differences), statistics.stdev(differences) if len(differences) > 1 else 0.0
         word = "within" if abs(value) <= spread else "beyond"
@@ -84,7 +84,7 @@ class Section:
         self.rows.append(Row(what, "score", list(ours), list(peer), peer_name, f"{value:+.4f}, {word} its spread {spread:.4f}", bar, met))
 
     def lower(self, what: str, unit: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, *, judged: bool) -> None:
-        """Add a row of scores of which the lower is the better, means compared; where it is judged, ours may not be higher."""
+        """Add a row of scores for which lower is better: the difference of the means. With `judged`, it may not be above 0."""
         value = statistics.mean(ours) - statistics.mean(peer)
         bar, met = ("at most +0", value <= 0) if judged else ("", None)
         self.rows.append(Row(what, unit, list(ours), list(peer), peer_name, f"{value:+.2f}", bar, met))
@@ -100,7 +100,7 @@ class Section:
         peer: Sequence[float] = (),
         peer_name: str = "",
     ) -> None:
-        """Add a row of an amount that has a limit, or none: the mean of scores, the median of everything else."""
+        """Add a row with an amount, which may have limits: the mean of scores, the median of other units."""
         value = _middle(ours, unit)
         bars = [f"{name} {_rounded(bar, unit)}" for name, bar in (("at most", at_most), ("at least", at_least)) if bar is not None]
         met = (at_most is None or value <= at_most) and (at_least is None or value >= at_least) if bars else None
@@ -108,7 +108,7 @@ class Section:
 
 
 def print_table(name: str, rows: list[dict[str, Any]]) -> None:
-    """Print a section as a table."""
+    """Print the rows of a section as a table."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -124,7 +124,7 @@ def print_table(name: str, rows: list[dict[str, Any]]) -> None:
 
 
 def shown(values: list[float], unit: str) -> str:
-    """A mean with its spread for scores, a median with its range for everything else."""
+    """Format scores as their mean and standard deviation, other values as their median and range."""
     if not values:
         return ""
     middle = f"{_middle(values, unit):.4f}" if unit == "score" else _rounded(_middle(values, unit), unit)
@@ -147,7 +147,7 @@ def _rounded(value: float, unit: str = "") -> str:
 
 
 def keep(out: Path, name: str, section: Section, quick: bool) -> dict[str, Any]:
-    """Merge a section into the JSON file, with the commit, the versions and the machine it was measured at; return its record."""
+    """Save a section in the JSON file, with the commit, the versions and the machine; return its record."""
     record = {
         "commit": _git("rev-parse", "--verify", "--quiet", "HEAD"),
         "modified": bool(_git("status", "--porcelain", "--untracked-files=no", "--", *_MEASURED)),
@@ -168,7 +168,7 @@ def keep(out: Path, name: str, section: Section, quick: bool) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Name the processor and the widest of the instructions that matter here, its cores in use, the memory and the Python."""
+    """Describe the processor with its widest relevant instruction set, the available cores, the memory, the system and Python."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     models = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
     instructions = next((f" ({name})" for name in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if name in info), "")

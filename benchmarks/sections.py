@@ -1,6 +1,6 @@
-"""The sections about vectors: what runs, in which turn, and the bar that it is held against.
+"""The sections about vectors: what runs, in which order, and with which bar.
 
-The bars are those that the project set itself before it was built; they are not moved to fit.
+The bars were set before the code was written; they are not moved to fit the results.
 """
 
 import shutil
@@ -15,11 +15,11 @@ from benchmarks.report import Section
 from benchmarks.setting import WORK, Setting
 
 MODES = ("LineSentence", "corpus_file")
-FASTTEXT_THREADS = 10  # below ten it leaves part of the input matrix uninitialised
+FASTTEXT_THREADS = 10  # with fewer than ten it leaves a part of the input matrix uninitialised
 
 
 def _train(setting: Setting, corpus: Path, *options: object, name: str = "lexloom", cold: bool = False) -> tuple[Run, list[dict[str, Any]]]:
-    """Train with lexloom in a new folder; return the run and the lines of its training.jsonl."""
+    """Train with lexloom in a new folder; return the run and the records of its epochs. `cold`: compile the kernels first."""
     environment = {}
     if cold:
         compiled = WORK / "compiled"
@@ -30,13 +30,13 @@ def _train(setting: Setting, corpus: Path, *options: object, name: str = "lexloo
 
 
 def _speed(epochs: list[dict[str, Any]]) -> float:
-    """Raw words a second of training alone."""
+    """Return the raw words per second of the training alone."""
     words, seconds = (sum(float(epoch[name]) for epoch in epochs) for name in ("raw_words", "seconds"))
     return words / seconds
 
 
 def speed(setting: Setting) -> Section:
-    """Raw words a second of training alone, one epoch: skip-gram at dim 100 and 300, CBOW, against both roads of gensim."""
+    """Speed of the training alone, in raw words per second over one epoch, against both input modes of gensim."""
     section, corpus = Section(), setting.corpus()
     for model, dim, least in (("skipgram", 100, 6.0), ("skipgram", 300, 4.5), ("cbow", 100, 2.5)):
         options = {"dim": dim, "epochs": 1, "seed": 1, "threads": setting.threads, "sg": int(model == "skipgram")}
@@ -59,7 +59,7 @@ def speed(setting: Setting) -> Section:
 
 
 def fasttext(setting: Setting) -> Section:
-    """Skip-gram at dim 100 against fastText on a slice: what two more epochs take, so that neither side's reading counts."""
+    """Skip-gram at dim 100 against fastText on a slice. Its time is that of 3 epochs minus that of 1, without reading."""
     section, corpus = Section(), setting.slice()
     run, epochs = _train(setting, corpus, "--epochs", 2)
     one, three = (run_job("fasttext_train", corpus=corpus, epochs=epochs, threads=FASTTEXT_THREADS) for epochs in (1, 3))
@@ -70,44 +70,44 @@ def fasttext(setting: Setting) -> Section:
 
 
 def road(setting: Setting) -> Section:
-    """From text to saved vectors at 5 epochs in a fresh process, everything included; and how good those vectors are."""
+    """From text to saved vectors with 5 epochs, the time of the whole process; and the quality of these vectors."""
     section, corpus = Section(), setting.corpus()
     ours: dict[str, list[float]] = {}
     peer: dict[str, list[float]] = {}
     warm: list[Run] = []
     theirs: list[Run] = []
     cold, _ = _train(setting, corpus, "--epochs", 5, cold=True)
-    _train(setting, setting.slice(), "--epochs", 1)  # compiles, where no other section did
+    _train(setting, setting.slice(), "--epochs", 1)  # compiles, unless another section did
     for seed in setting.seeds:
         run, _ = _train(setting, corpus, "--epochs", 5, "--seed", seed, name=f"lexloom-{seed}")
         warm.append(run)
         saved = WORK / f"gensim-{seed}.bin"
         options = {"sg": 1, "dim": 100, "epochs": 5, "seed": seed, "threads": setting.threads}
-        # seed 2 goes the other way of reading, so that the faster one can be compared with
+        # seed 2 takes the other input mode, so that lexloom is compared with the faster one
         theirs.append(run_job("gensim_train", corpus=corpus, out=saved, mode=MODES[seed == 2], **options))
         for scores, vectors in ((ours, WORK / f"lexloom-{seed}"), (peer, saved)):
-            judged = run_job("evaluate", vectors=vectors, similarity=setting.similarity_files, analogy=setting.analogy_file)
-            section.runs.append(judged)
-            for name, score in judged.result["scores"].items():
+            scored = run_job("evaluate", vectors=vectors, similarity=setting.similarity_files, analogy=setting.analogy_file)
+            section.runs.append(scored)
+            for name, score in scored.result["scores"].items():
                 scores.setdefault(name, []).append(score)
     section.runs += [cold, *warm, *theirs]
     fastest = [min(run.seconds for run in theirs)]
     section.ratio("text to vectors, warm", "s", [run.seconds for run in warm], fastest, "gensim, its fastest run", 5)
-    section.ratio("text to vectors, nothing compiled before", "s", [cold.seconds], fastest, "gensim, its fastest run", 5)
+    section.ratio("text to vectors, cold: kernels not compiled before", "s", [cold.seconds], fastest, "gensim, its fastest run", 5)
     for name in ours:
         section.difference(name, ours[name], peer[name], "gensim", 0.01)
     return section
 
 
 def memory(setting: Setting) -> Section:
-    """The peak of anonymous memory while training at dim 100: on the corpus, and on the corpus as a single line."""
+    """Peak of anonymous memory when training at dim 100, on the corpus and on the corpus as a single line."""
     section = Section()
     for what, corpus in (("whole corpus", setting.corpus()), ("one line", setting.one_line())):
         run, _ = _train(setting, corpus, "--epochs", 1)
         limit = 1.3 * 2 * _tokens(WORK / "lexloom") * 100 * 4 / 1e6 + 400
         options = {"sg": 1, "dim": 100, "epochs": 1, "seed": 1, "threads": setting.threads}
         peer = []
-        if what == "whole corpus":  # gensim would drop all but the first 10,000 words of the one line
+        if what == "whole corpus":  # gensim would read only the first 10,000 words of the single line
             peer = [run_job("gensim_train", corpus=corpus, out=WORK / "gensim.bin", mode="LineSentence", **options)]
         section.runs += [run, *peer]
         name = "gensim LineSentence" if peer else ""
@@ -123,7 +123,7 @@ def _tokens(vectors: Path) -> int:
 
 
 def queries(setting: Setting) -> Section:
-    """1,000 queries for 10 neighbours at once against `most_similar` one by one, and single queries."""
+    """1,000 queries for 10 neighbours in one batch, against 1,000 calls of `most_similar`; and single queries."""
     section = Section()
     _, binary = _tables(setting)
     options = {"path": binary, "queries": 1000, "singles": 51}
@@ -132,7 +132,7 @@ def queries(setting: Setting) -> Section:
     ours, peer = ([turn[side].result for turn in turns] for side in (0, 1))
     answers = [result.pop("first") for result in (*ours, *peer)]
     if any(answer != answers[0] for answer in answers):
-        raise RuntimeError("lexloom and gensim disagree about the nearest neighbours")
+        raise RuntimeError("lexloom and gensim return different nearest neighbours")
     shape = "{:,} x {}".format(*setting.table)
     section.ratio(f"1,000 queries on {shape}", "s", [r["seconds"] for r in ours], [r["seconds"] for r in peer], "gensim", 5)
     section.ratio(f"one query on {shape}", "ms", [1e3 * r["single"] for r in ours], [1e3 * r["single"] for r in peer], "gensim", 1)
@@ -140,7 +140,7 @@ def queries(setting: Setting) -> Section:
 
 
 def loading(setting: Setting) -> Section:
-    """Reading word2vec files, text and binary, in a fresh process; imports are not counted."""
+    """Loading word2vec files, text and binary, each in a process of its own; imports are not timed."""
     section = Section()
     shape = "{:,} x {}".format(*setting.table)
     for path, kind, least in zip(_tables(setting), ("text", "binary"), (5, 2), strict=True):
@@ -155,7 +155,7 @@ def loading(setting: Setting) -> Section:
 
 
 def _tables(setting: Setting) -> tuple[Path, Path]:
-    """Files of random vectors, word2vec text and binary, written once."""
+    """Return files of random vectors in word2vec's text and binary formats; they are written once."""
     size, dim = setting.table
     text, binary = WORK / f"random-{size}-{dim}.txt", WORK / f"random-{size}-{dim}.bin"
     if not (text.exists() and binary.exists()):
@@ -165,25 +165,24 @@ def _tables(setting: Setting) -> tuple[Path, Path]:
 
 
 def torch(setting: Setting) -> Section:
-    """Skip-gram in PyTorch (`--engine torch`) beside the kernels on the Penn Treebank, where torch is installed: loss, speed, quality."""
+    """Skip-gram in PyTorch (`--engine torch`) beside the kernels on the Penn Treebank, if torch is installed: loss, speed, quality."""
     section, corpus = Section(), setting.treebank("train")
     if find_spec("torch") is None:
         return section
     options = ("--tokenizer", "whitespace", "--min-count", 1 if setting.quick else 10)
     kernels: dict[str, Sequence[object]] = {
-        "kernel window, 5 epochs": (),
-        "kernel window, 25 epochs": ("--epochs", 25),
-        "kernel pair, 5 epochs": ("--kernel", "pair"),
+        "kernels, 5 epochs": (),
+        "kernels, 25 epochs": ("--epochs", 25),
     }
     found: dict[str, _Arm] = {}
     for seed in setting.seeds:
         for arm, chosen in {**kernels, _TORCH: ("--engine", "torch")}.items():
             run, records = _train(setting, corpus, *options, *chosen, "--seed", seed, name="ptb-skipgram")
-            judged = run_job("evaluate", vectors=WORK / "ptb-skipgram", similarity=setting.similarity_files, analogy=setting.analogy_file)
+            scored = run_job("evaluate", vectors=WORK / "ptb-skipgram", similarity=setting.similarity_files, analogy=setting.analogy_file)
             near = run_job("nearest", vectors=WORK / "ptb-skipgram", word="chip", k=5)
-            section.runs += [run, judged, near]
-            print(f"  {arm}, next to chip: {', '.join(near.result['words'])}")
-            found.setdefault(arm, _Arm()).add(records, judged.result["scores"], near.result["words"])
+            section.runs += [run, scored, near]
+            print(f"  {arm}, neighbours of chip: {', '.join(near.result['words'])}")
+            found.setdefault(arm, _Arm()).add(records, scored.result["scores"], near.result["words"])
     torch = found.pop(_TORCH)
     section.amount("engine torch: loss of the 5th epoch", "nats", torch.losses, at_most=0.41)
     section.amount("engine torch: intel or microprocessor among the 5 neighbours of chip", "share of seeds", torch.sensible, at_least=1)
@@ -200,16 +199,16 @@ _TORCH = "engine torch, 5 epochs"
 
 @dataclass
 class _Arm:
-    """What one way of training comes to, a value for each seed."""
+    """The results of one way of training, a value per seed."""
 
     losses: list[float] = field(default_factory=list)
     speeds: list[float] = field(default_factory=list)
     scores: dict[str, list[float]] = field(default_factory=dict)
     sensible: list[float] = field(default_factory=list)
-    """1 where the neighbours of "chip" are of its kind, else 0."""
+    """1 if intel or microprocessor is among the neighbours of chip, else 0."""
 
     def add(self, records: list[dict[str, Any]], scores: dict[str, float], near_chip: list[str]) -> None:
-        """Add a seed: its log, its scores by file, the words next to "chip"."""
+        """Add the results of a seed: the records of its epochs, its scores by file, the neighbours of chip."""
         self.losses.append(records[-1]["loss"])
         self.speeds.append(_speed(records))
         for file in scores:

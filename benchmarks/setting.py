@@ -1,4 +1,4 @@
-"""What a run measures on: the corpora, prepared once and kept under benchmarks/work, and how much of everything."""
+"""What a benchmark measures on: corpora, which are prepared once and kept in benchmarks/work, and the numbers of seeds and rounds."""
 
 import gzip
 import lzma
@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 WORK = Path(__file__).parent / "work"
-MAX_LINE_WORDS = 1000  # gensim silently drops what follows the 10,000th word of a line
+MAX_LINE_WORDS = 1000  # gensim silently drops all words of a line after the 10,000th
 _WORD = re.compile(r"\w+")
-_TREEBANK_WORD = re.compile(  # lower case; abbreviations keep their stop, clitics stand apart, compounds together
+_TREEBANK_WORD = re.compile(  # lower-case text; abbreviations keep their full stop, clitics are split off, hyphenated compounds are kept
     r"(?:[a-z]\.){2,}"
     r"|\b(?:mr|mrs|ms|messrs|dr|st|jr|sr|sen|rep|gov|gen|prof|co|corp|inc|ltd|bros|vs|calif|conn|mass"
     r"|jan|feb|aug|sept|oct|nov|dec)\."
     r"|\d+(?:[.,]\d+)*(?![\w-])|\w+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|m|d)\b|\w+(?:-\w+)*|[$&#]"
 )
-_SENTENCE_WORD = re.compile(  # as in the sentences of the Stanford Sentiment Treebank, lower case: marks are words, clitics stand apart
+_SENTENCE_WORD = re.compile(  # lower-case text, as in the Stanford Sentiment Treebank: marks are words, clitics are split off
     r"(?:[a-z]\.){2,}|\w+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|m|d)\b|\w+(?:-\w+)*|[^\w\s]"
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -28,11 +28,11 @@ _Split = Callable[[str], list[str]]
 
 @dataclass(frozen=True)
 class Setting:
-    """How a run is made.
+    """The data and the size of a benchmark.
 
     Attributes:
         data: the folder with enwiki/, wordsim/, lm/ and classify/.
-        quick: a slice of the text, one seed, one round: to see that everything runs. Its figures judge nothing.
+        quick: a slice of the text, one seed, one round, to check that everything runs; the figures mean nothing.
         threads: threads of every tool.
     """
 
@@ -42,35 +42,35 @@ class Setting:
 
     @property
     def seeds(self) -> range:
-        """The seeds that quality is a mean over."""
+        """The seeds over which scores are averaged."""
         return range(1, 2) if self.quick else range(1, 4)
 
     @property
     def rounds(self) -> int:
-        """How often tools take turns (A B A B)."""
+        """How many times the tools run in turn (A B A B)."""
         return 1 if self.quick else 2
 
     @property
     def table(self) -> tuple[int, int]:
-        """V and E of the random vectors that queries and loading are timed on."""
+        """Number and length, V and E, of the random vectors on which queries and loading are timed."""
         return (20_000, 100) if self.quick else (100_000, 300)
 
     @property
     def similarity_files(self) -> dict[str, Path]:
-        """The human judgements, by the name that tables show."""
+        """Files of human similarity judgements by name."""
         return {"WordSim-353": self.data / "wordsim/EN-WS-353-ALL.txt", "MEN": self.data / "wordsim/EN-MEN-TR-3k.txt"}
 
     @property
     def analogy_file(self) -> Path:
-        """Google's analogies."""
+        """Google's analogy questions."""
         return self.data / "wordsim/questions-words.txt"
 
     def corpus(self) -> Path:
-        """The text that is trained on: lower-cased words, lines of at most 1,000 of them."""
+        """The training text: lower-cased words, at most 1,000 per line."""
         return self._prepared("quick", 1 << 23) if self.quick else self._prepared("whole", None)
 
     def slice(self) -> Path:
-        """A part of it that the slowest peer can be timed on, about 3 million words."""
+        """The start of the corpus, about 3 million words, short enough for the slowest peer."""
         return self._prepared("quick", 1 << 23) if self.quick else self._prepared("slice", 1 << 24)
 
     def one_line(self) -> Path:
@@ -80,26 +80,26 @@ class Setting:
         return _prepare(target, lambda: (line.rstrip("\n") + " " for line in source.open(encoding="utf-8")))
 
     def treebank_like(self) -> Path:
-        """The Wikipedia text split as the Penn Treebank is, `N` for every number."""
+        """The Wikipedia text tokenized like the Penn Treebank, with `N` for every number."""
         name, size = ("treebank-quick", 1 << 21) if self.quick else ("treebank", None)
         return self._prepared(name, size, _split_treebank)
 
     def treebank(self, part: str) -> Path:
-        """The Penn Treebank: train, valid or test."""
+        """A part of the Penn Treebank: train, valid or test."""
         source = self.data / f"lm/ptb.{part}.txt.xz"
         if not self.quick:
             return source
         return _prepare(WORK / f"treebank-quick-{part}.txt", lambda: islice(_lines(source), 300))
 
     def treebank_vocabulary(self) -> Path:
-        """A part of the Penn Treebank with its whole vocabulary: the lines that bring a new word."""
+        """The lines of the Penn Treebank that bring a new word: a short text with the whole vocabulary."""
         source = self.treebank("train")
         if self.quick:
             return source
-        return _prepare(WORK / "treebank-vocabulary.txt", lambda: _lines_with_news(_lines(source)))
+        return _prepare(WORK / "treebank-vocabulary.txt", lambda: _lines_with_new_words(_lines(source)))
 
     def time_machine(self, size: int | None = None) -> Path:
-        """The first `size` characters of The Time Machine (all of it: None): lower-case letters and single spaces, in one line."""
+        """The first `size` characters of The Time Machine (None: all) in one line of lower-case letters and single spaces."""
         if self.quick:
             size = min(size or 10_000, 10_000)
 
@@ -110,22 +110,22 @@ class Setting:
         return _prepare(WORK / f"time-machine-{size or 'whole'}.txt", text)
 
     def sentences_of_wikipedia(self) -> Path:
-        """The Wikipedia text split as the sentences about films are."""
+        """The Wikipedia text tokenized like SST-2."""
         name, size = ("sentences-quick", 1 << 21) if self.quick else ("sentences", None)
         return self._prepared(name, size, _split_sentence)
 
     def sentences_of_reviews(self) -> Path:
-        """The training texts of IMDB, split likewise, without labels."""
+        """The training texts of IMDB, tokenized like SST-2, without labels."""
         return _prepare(
             WORK / f"reviews{self._size}.txt", lambda: (" ".join(_split_sentence(text)) + "\n" for _, text in self._reviews("train"))
         )
 
     def treebank_sentences(self, part: str) -> Path:
-        """SST-2: train, dev or test; a label, a tab, a sentence about a film, split already."""
+        """A part of SST-2, train, dev or test: per line a label, a tab and a tokenized sentence."""
         return _prepare(WORK / f"sst-{part}{self._size}.tsv", lambda: map(_labelled, self._few(self._sentences(part), 600)))
 
     def movie_review_fold(self, number: int, folds: int) -> tuple[Path, Path]:
-        """MR without and with one of its folds: for training and for testing; 1 is the first fold."""
+        """The training and the test documents of MR for one of its folds, counted from 1."""
         train, test = (WORK / f"mr-{number}-{part}{self._size}.tsv" for part in ("train", "test"))
 
         def rows() -> list[str]:
@@ -137,12 +137,12 @@ class Setting:
         return _prepare(train, lambda: (row for place, row in enumerate(rows()) if place % folds != number - 1)), test
 
     def reviews(self, part: str) -> Path:
-        """IMDB, train or test, in fastText's format, lower-cased words and marks, in random order."""
+        """A part of IMDB, train or test, in fastText's format and in random order: lower-cased words and marks."""
         rows = lambda: (f"__label__{label} {' '.join(_split_sentence(text))}\n" for label, text in self._reviews(part))  # noqa: E731
         return _prepare(WORK / f"imdb-{part}{self._size}.txt", rows)
 
     def million_sentences(self) -> Path:
-        """SST-2's training sentences over and over, a million lines without labels."""
+        """A million lines without labels: the training sentences of SST-2, reshuffled again and again."""
         count = 10_000 if self.quick else 1_000_000
 
         def lines() -> Iterator[str]:
@@ -159,17 +159,17 @@ class Setting:
         return islice(rows, count) if self.quick else rows
 
     def _sentences(self, part: str) -> Iterator[list[str]]:
-        """Labels and sentences of SST-2."""
+        """The labels and sentences of a part of SST-2."""
         return (line.rstrip("\n").split(" ", 1) for line in _lines(self.data / f"classify/stsa.binary.{part}.gz"))
 
     def _reviews(self, part: str) -> Iterable[list[str]]:
-        """Labels and lower-cased texts of IMDB, in random order."""
+        """The labels and lower-cased texts of a part of IMDB, in random order."""
         lines = list(_lines(self.data / f"classify/imdb.{part}.tsv.xz"))
         random.Random(1).shuffle(lines)
         return self._few((line.rstrip("\n").replace("<br />", " ").lower().split("\t", 1) for line in lines), 500)
 
     def _prepared(self, name: str, size: int | None, split: _Split = _WORD.findall) -> Path:
-        """Split the first `size` characters of the Wikipedia text (all of it: None) into words, once."""
+        """Tokenize the first `size` characters of the Wikipedia text (None: all), once."""
         source = self.data / "enwiki/enwiki_100mb.txt.xz"
         return _prepare(WORK / f"enwiki-{name}.txt", lambda: _word_lines(_lines(source), size, split))
 
@@ -198,11 +198,11 @@ def _lines(source: Path, encoding: str = "utf-8") -> Iterator[str]:
         yield from text
 
 
-def _lines_with_news(lines: Iterator[str]) -> Iterator[str]:
+def _lines_with_new_words(lines: Iterator[str]) -> Iterator[str]:
     known: set[str] = set()
     for line in lines:
-        if news := set(line.split()) - known:
-            known |= news
+        if new := set(line.split()) - known:
+            known |= new
             yield line
 
 
@@ -218,7 +218,7 @@ def _word_lines(text: Iterator[str], size: int | None, split: _Split) -> Iterato
 
 
 def _prepare(target: Path, lines: Callable[[], Iterator[str]]) -> Path:
-    """Write a file, once."""
+    """Write a file unless it exists."""
     if not target.exists():
         WORK.mkdir(parents=True, exist_ok=True)
         _write(target, lines())

@@ -56,3 +56,21 @@ def test_a_folder_is_let_go_when_its_process_ends_in_any_way(tmp_path):
         with pytest.raises(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.close(handle)
+
+
+def test_two_writers_of_one_process_id_do_not_share_a_temporary_file(tmp_path):
+    with write_atomically(tmp_path / "file") as first, write_atomically(tmp_path / "file") as second:
+        first.write_text("one")
+        second.write_text("two")
+        assert first.read_text() == "one"
+    assert (tmp_path / "file").read_text() == "one"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_stream_can_be_looked_at_before_it_is_read(tmp_path):
+    (tmp_path / "file").write_bytes(bytes(range(100)))
+    with open_bytes(tmp_path / "file") as stream:
+        assert stream.peek(3) == bytes(range(3)) and stream.peek(5) == bytes(range(5))
+        assert stream.read(2) == bytes(range(2)) and stream.peek(2) == bytes(range(2, 4))
+        assert stream.read(50) == bytes(range(2, 52)) and stream.read() == bytes(range(52, 100))
+        assert stream.peek(1) == stream.read(1) == b""

@@ -10,16 +10,18 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "lexloom"
 ORDER = (
     ("version", "errors"),
-    ("options", "compiling"),
+    ("options", "plotting"),
+    ("compiled",),
     ("files", "tensors"),
+    ("artefact",),
     ("run_folder",),
     ("text",),
-    ("vectors",),
+    ("model_folder", "vectors"),
     ("nn",),
     ("decoding",),
+    ("training",),
     ("models",),
     ("report",),
-    ("training",),
     ("estimators", "export"),
     ("demo",),
     ("cli",),
@@ -51,6 +53,20 @@ def test_imports_run_one_way(module):
     here = LAYERS[part_of(module)]
     parts = {name.split(".")[1] for name in imported(module) if name.startswith("lexloom.")}
     assert [part for part in parts if LAYERS[part] > here] == []
+
+
+def test_no_file_imports_itself_through_others():
+    """By the imports at the head of each file, which run when it is loaded."""
+    names = {".".join(("lexloom", *module.with_suffix("").parts)).removesuffix(".__init__"): module for module in MODULES}
+    edges = {}
+    for name, module in names.items():
+        heads = [node for node in ast.parse((ROOT / module).read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+        modules = {node.module for node in heads} | {f"{node.module}.{alias.name}" for node in heads for alias in node.names}
+        edges[name] = {module for module in modules if module in names and names[module].name != "__init__.py"}
+    done: set[str] = set()
+    while ready := [name for name, targets in edges.items() if name not in done and targets <= done]:
+        done.update(ready)
+    assert set(edges) - done == set()
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if part_of(module) in ("text", "vectors")], ids=str)

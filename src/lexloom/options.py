@@ -1,11 +1,17 @@
 """Checks that the frozen dataclasses of options share; each complaint names the option, its value, and what is expected."""
 
 import math
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from numbers import Integral, Real
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from lexloom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Parts = TypeVar("Parts", bound="DataclassInstance")
 
 
 def check_choices(options: Any) -> None:
@@ -79,9 +85,25 @@ def _is_number(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
-def describe(**parts: Any) -> dict[str, dict[str, Any]]:
-    """Give dataclasses of options in values that come back from JSON as they were."""
+def describe(options: Any) -> dict[str, dict[str, Any]]:
+    """Return a dataclass whose fields are dataclasses of options in JSON values, by field and name."""
     return {
-        part: {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(options).items()}
-        for part, options in parts.items()
+        field.name: {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(getattr(options, field.name)).items()
+        }
+        for field in fields(options)
     }
+
+
+def restore(kind: type[Parts], described: Mapping[str, Mapping[str, Any]]) -> Parts:
+    """Make a dataclass from what `describe` returned. Each part is of the type of its default.
+
+    Raises:
+        KeyError, TypeError, ConfigError: a part or an option is missing, unknown or out of range.
+    """
+    parts = {}
+    for field in fields(kind):
+        values = described[field.name]
+        part: Any = type(field.default)
+        parts[field.name] = part(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    return kind(**parts)

@@ -1,4 +1,4 @@
-"""Arrays on disk: safetensors files that are streamed out and memory-mapped in, and checksums of what is in them."""
+"""Arrays on disk: safetensors files, streamed out and memory-mapped in, and checksums of their content."""
 
 import hashlib
 import json
@@ -22,31 +22,34 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 def write_tensors(
-    path: str | os.PathLike[str], tensors: Mapping[str, "np.ndarray | Blocks"], metadata: Mapping[str, str] | None = None
+    path: str | os.PathLike[str], tensors: Mapping[str, "np.ndarray | StreamedArray"], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write a safetensors file without a second copy of the data in memory (not atomic by itself).
 
+    Wider types come first, so that every array is aligned to its type.
+
     Args:
         path: the file; it is created or replaced.
-        tensors: arrays, or `Blocks` where the rows come one after the other.
+        tensors: arrays, or `StreamedArray`s, whose rows are made while they are written.
         metadata: strings kept in the header.
     """
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
-    for name, tensor in tensors.items():
+    ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
+    for name, tensor in ordered:
         begin, end = end, end + int(np.prod(tensor.shape, dtype=np.int64)) * tensor.dtype.itemsize
         header[name] = {"dtype": _NAMES[np.dtype(tensor.dtype)], "shape": list(tensor.shape), "data_offsets": [begin, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)
     with Path(path).open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for tensor in tensors.values():
-            for block in tensor.blocks if isinstance(tensor, Blocks) else _row_blocks(tensor):
+        file.write(len(encoded).to_bytes(8, "little") + encoded)
+        for _, tensor in ordered:
+            for block in tensor.blocks if isinstance(tensor, StreamedArray) else _row_blocks(tensor):
                 file.write(np.ascontiguousarray(block).data)
 
 
-class Blocks:
-    """An array handed over in pieces: its whole shape and type, and an iterable of consecutive pieces along the first axis."""
+class StreamedArray:
+    """An array in pieces: its whole shape and type, and an iterable of consecutive pieces along the first axis."""
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, blocks: Iterable[np.ndarray]) -> None:
         self.shape, self.dtype, self.blocks = shape, np.dtype(dtype), blocks
@@ -59,7 +62,7 @@ def _row_blocks(array: np.ndarray, size: int = 1 << 22) -> Iterator[np.ndarray]:
 
 
 def map_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Memory-map every tensor of a safetensors file, read-only; nothing is read before it is used.
+    """Memory-map every tensor of a safetensors file, read-only; data is read when it is used.
 
     Raises:
         FormatError: the file is missing, cut short, or not safetensors.
@@ -85,7 +88,7 @@ def map_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def tensor_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The strings kept in a safetensors file's header.
+    """Read the metadata in the header of a safetensors file.
 
     Raises:
         FormatError: the file is missing, cut short, or not safetensors.

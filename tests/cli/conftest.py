@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lexloom import TokenizerConfig, VectorConfig, VocabularyConfig, train_vectors
+from lexloom import TokenizerConfig, VectorConfig, VectorTrainingConfig, VocabularyConfig, train_vectors
 from lexloom.cli import main
 
 WORDS = [
@@ -53,7 +53,14 @@ def vectors(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A finished folder of vectors of 8 dimensions."""
     out = tmp_path_factory.mktemp("vectors") / "vectors"
     whitespace = TokenizerConfig(tokenizer="whitespace")
-    train_vectors(corpus, VectorConfig(dim=8, epochs=3, threads=1), tokenizer=whitespace, vocabulary=VocabularyConfig(min_count=1), out=out)
+    train_vectors(
+        corpus,
+        VectorConfig(dim=8),
+        VectorTrainingConfig(epochs=3, threads=1),
+        tokenizer=whitespace,
+        vocabulary=VocabularyConfig(min_count=1),
+        out=out,
+    )
     return str(out)
 
 

@@ -5,6 +5,7 @@ import json
 import lzma
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +17,9 @@ import pytest
 import torch
 
 from lexloom.cli import main
-from lexloom.models.classification import load_classifier
+from lexloom.models.loading import load_model
 from lexloom.report.comparison import plot_arms
-from lexloom.text.readers import iterable_corpus
+from lexloom.text.corpus import iterable_corpus
 from lexloom.vectors.formats import write_folder
 from lexloom.vectors.table import Vectors
 
@@ -127,25 +128,26 @@ def complaint(outcome):
 # ---- train ---------------------------------------------------------------------------------------------------------------------------
 
 
-def test_training_tells_what_it_does(run, text):
+def test_training_reports_its_progress(run, text):
     outcome = train(run, text, epochs=2)
     lines = outcome.out.splitlines()
     assert (outcome.status, outcome.err) == (0, "")
     assert lines[0].startswith("54 documents to train on, ") and lines[0].endswith(" tokens; 2 labels: neg 27, pos 27")
-    assert lines[1] == "15 in the vocabulary"
-    assert lines[2] == "held out 6 documents to validate on, of each label its share"
+    assert lines[1] == "vocabulary: 15 tokens"
+    assert lines[2] == "validation: 6 documents, held out from each label"
+    assert re.fullmatch(r"model: [\d,]+ parameters", lines[3])
     assert [line.split("  ")[0] for line in lines[4:6]] == ["epoch 1", "epoch 2"]
     records = [json.loads(line) for line in Path("out/training.jsonl").read_text().splitlines()]
     for record, line in zip(records, lines[4:6], strict=True):
         assert f"validation: loss {record['valid_loss']:.4f}  accuracy {record['valid_accuracy']:.2%}" in line
-    assert lines[6].startswith("best epoch: ") and " of 2, validation accuracy " in lines[6]
+    assert lines[6].startswith("best epoch: ") and " of 2, validation loss " in lines[6]
     assert lines[7].startswith("saved a model of ") and lines[7].endswith(" in out")
 
 
 def test_training_without_validation_says_so(run, text):
     outcome = train(run, text, "--held-out", 0)
-    assert "no validation documents: the last epoch's model is kept" in outcome.out
-    assert "validation accuracy" not in outcome.out and "best epoch" not in outcome.out
+    assert "no validation documents: the last epoch is kept" in outcome.out
+    assert "  validation: " not in outcome.out and "best epoch" not in outcome.out
 
 
 def test_training_with_validation_and_test_files(run, text):
@@ -154,7 +156,7 @@ def test_training_with_validation_and_test_files(run, text):
     outcome = train(run, text, "--valid", "valid.txt", "--test", "test.txt")
     score = json.loads(run("classifier", "evaluate", "out", "test.txt", "--json").out)
     assert "validation: 8 documents\n" in outcome.out
-    assert f"test: accuracy {score['accuracy']:.2%}, macro F1 {score['macro_f1']:.4f}, 5 documents" in outcome.out.splitlines()
+    assert f"test: documents 5, accuracy {score['accuracy']:.2%}, macro f1 {score['macro_f1']:.4g}, " in outcome.out
 
 
 def written_records(pairs, kind):
@@ -234,7 +236,7 @@ def test_a_separator_parts_labels(run):
     assert corpus_of("out")["labels"].keys() == {"a", "b"}
 
 
-def test_blank_lines_are_passed_over_and_bad_rows_are_told_of(run):
+def test_blank_lines_are_skipped_and_bad_rows_are_reported(run):
     rows = "".join(f"\n{label}\t{line}\n" for label, line in REVIEWS)
     Path("data.txt").write_text(rows + "no tab here\n\tno label\n")
     outcome = train(run, "data.txt")
@@ -256,15 +258,15 @@ def test_options_come_from_a_file(run, text):
     Path("small.toml").write_text("\n".join(lines))
     outcome = run("classifier", "train", text, "--out", "out", "--config", "small.toml", "--epochs", 1, "--threads", 1)
     assert (outcome.status, outcome.err) == (0, "")
-    found = json.loads(run("classifier", "info", "out", "--json").out)
+    found = json.loads(run("info", "out", "--json").out)
     model, recurrent = found["options"]["model"], found["options"]["recurrent"]
     assert (model["encoder"], model["pooling"], model["bidirectional"], recurrent["hidden_size"]) == ("rnn", "last", False, 7)
     assert (found["corpus"]["valid_documents"], found["epochs"]) == (30, 1)
 
 
-def test_training_from_vectors_says_what_became_of_them(run, text, vectors):
+def test_training_from_vectors_reports_their_coverage_and_movement(run, text, vectors):
     outcome = train(run, text, "--vectors", vectors)
-    assert "vectors know 0 of 13 words of the vocabulary" in outcome.out
+    assert "vectors: 0 of 13 words of the vocabulary, 0.0% of the text" in outcome.out
     assert "\nvectors: moved 0." in outcome.out
     assert "lexloom: warning: only " in outcome.err
 
@@ -293,9 +295,9 @@ def test_every_encoder_trains(run, text, encoder):
     ("options", "message"),
     [
         (["--encoder", "transformer"], 'Invalid value "transformer" for --encoder'),
-        (["--encoder", "cnn", "--pooling", "mean"], "pooling is 'mean', which the encoder cnn does not have: expected one of max"),
-        (["--encoder", "linear", "--vectors", "vec.txt", "--freeze"], "freeze is True, which the encoder linear does not know"),
-        (["--encoder", "linear", "--dropout", "0.1"], "dropout is 0.1, which the encoder linear does not know"),
+        (["--encoder", "cnn", "--pooling", "mean"], "pooling is 'mean', which the cnn encoder does not have: expected one of max"),
+        (["--encoder", "linear", "--vectors", "vec.txt", "--freeze"], "freeze is True, which the linear encoder does not have"),
+        (["--encoder", "linear", "--dropout", "0.1"], "dropout is 0.1, which the linear encoder does not have"),
         (["--dropout", "1"], "dropout is 1.0: expected a share"),
         (["--threshold", "-0.1"], "threshold is -0.1: expected a share"),
         (["--label-smoothing", "1"], "label_smoothing is 1.0: expected a share"),
@@ -315,7 +317,7 @@ def test_every_encoder_trains(run, text, encoder):
         (["--vectors", "gone.vec"], "gone.vec: no such file"),
         (["--valid", "gone.txt"], "gone.txt: no such file"),
         (["--test", "gone.txt"], "gone.txt: no such file"),
-        (["--separator", ""], "separator is empty: give what stands between two labels, or leave it out"),
+        (["--separator", ""], "separator is empty: give what separates two labels, or leave it out"),
         (["--text-field", "title"], "text_field is given and label_field is not: records need both"),
         (["--label-field", "verdict"], "label_field is given and text_field is not: records need both"),
         (["--resume", "--overwrite"], "resume and overwrite are both set"),
@@ -365,7 +367,7 @@ def test_records_without_fields_are_one_line(fails, kind):
 
 def test_several_labels_where_one_is_allowed_are_one_line(fails, models):
     line = fails("classifier", "train", models / "several.txt", "--out", "out", "--separator", ",", "--no-multi-label")
-    assert "has several labels (sea, sky); give --multi-label, or one label a document" in line
+    assert "has several labels (sea, sky); give --multi-label, or one label per document" in line
 
 
 # ---- predict -------------------------------------------------------------------------------------------------------------------------
@@ -373,8 +375,8 @@ def test_several_labels_where_one_is_allowed_are_one_line(fails, models):
 
 def answers(folder, texts, several=False):
     """Probabilities and labels, from Python."""
-    model = load_classifier(folder)
-    found = np.concatenate(list(model.predict_corpus(iterable_corpus(texts))))
+    model = load_model(folder)
+    found = np.concatenate(list(model.predict_blocks(iterable_corpus(texts).blocks())))
     names = np.array(model.labels.names)
     return found, ["\t".join(names[row >= model.thresholds]) if several else names[row.argmax()] for row in found]
 
@@ -474,6 +476,14 @@ def test_what_cannot_be_predicted_is_one_line(fails, one, arguments, message):
     assert message in fails("classifier", "predict", one, *arguments)
 
 
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_the_linear_encoder_takes_no_accelerator_but_the_cpu(run, fails, models, text, command):
+    assert "accelerator is gpu, but the linear encoder works on the CPU; leave it out" in fails(
+        "classifier", command, models / "linear", text, "--accelerator", "gpu"
+    )
+    assert run("classifier", command, models / "linear", text, "--accelerator", "auto").status == 0
+
+
 # ---- evaluate ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -500,11 +510,11 @@ def test_evaluate_shows_a_table_and_the_mistakes(run, one):
     assert len(run("classifier", "evaluate", one, "new.txt", "--mistakes", 0).out.splitlines()) == 4
 
 
-def test_labels_that_training_never_saw_are_told_of_and_count_as_errors(run, one):
+def test_labels_that_do_not_occur_in_training_are_reported_and_count_as_errors(run, one):
     Path("new.txt").write_text("new\tgood\nnewer\tbad\nnew\tthe\npos\tgood\n")
     outcome = run("classifier", "evaluate", one, "new.txt", "--json")
     score = json.loads(outcome.out)
-    message = "labels that training never saw count as errors; with the documents that have them: 'new' (2), 'newer' (1)"
+    message = "labels that do not occur in training count as errors (number of documents): 'new' (2), 'newer' (1)"
     assert outcome.err == f"lexloom: warning: {message}\n"
     assert (score["accuracy"], score["unseen_labels"]) == (0.25, {"new": 2, "newer": 1})
 
@@ -559,11 +569,11 @@ def test_documents_to_judge_on_are_looked_at_before_a_training(run, text, encode
 @pytest.mark.parametrize(
     ("encoder", "options", "message"),
     [
-        ("average", ["--filters", 5], "filters is 5, which only the encoder cnn knows"),
-        ("cnn", ["--hidden-size", 5], "hidden_size is 5, which only the encoder rnn knows"),
-        ("linear", ["--cell", "gru"], "cell is 'gru', which only the encoder rnn knows"),
-        ("rnn", ["--word-ngrams", 3], "word_ngrams is 3, which only the encoder linear knows"),
-        ("average", ["--min-count", 1000], "no token occurs as often as min_count asks for, 1000 times"),
+        ("average", ["--filters", 5], "filters is 5, which only the cnn encoder has"),
+        ("cnn", ["--hidden-size", 5], "hidden_size is 5, which only the rnn encoder has"),
+        ("linear", ["--cell", "gru"], "cell is 'gru', which only the rnn encoder has"),
+        ("rnn", ["--word-ngrams", 3], "word_ngrams is 3, which only the linear encoder has"),
+        ("average", ["--min-count", 1000], "no token occurs 1000 times; give a lower min_count"),
     ],
 )
 def test_options_that_would_change_nothing_are_refused(run, text, encoder, options, message):
@@ -572,16 +582,20 @@ def test_options_that_would_change_nothing_are_refused(run, text, encoder, optio
 
 def test_a_comparison_takes_the_options_of_any_of_its_encoders(fails, text, vectors):
     command = ("classifier", "compare", text, "--out", "out", "--vectors", vectors, "--encoders", "average", "linear")
-    assert "filters is 5, which only the encoder cnn knows" in fails(*command, "--filters", 5)
+    assert "filters is 5, which only the cnn encoder has" in fails(*command, "--filters", 5)
     assert "seeds is 0" in fails(*command, "--word-ngrams", 3, "--seeds", 0)
+
+
+def test_a_comparison_refuses_an_encoder_that_it_does_not_train(fails, text, vectors):
+    command = ("classifier", "compare", text, "--out", "out", "--vectors", vectors, "--encoders", "average", "linear")
+    assert "encoder is 'cnn', but the comparison is of average, linear; leave out --encoder" in fails(*command, "--encoder", "cnn")
 
 
 def test_labels_of_validation_documents_that_training_never_saw_are_named(run, text):
     Path("valid.txt").write_text("new\tgood\npos\tgood\nnew\tbad\n")
     outcome = train(run, text, "--valid", "valid.txt")
     assert (
-        "lexloom: warning: valid.txt: labels that training never saw count as errors; with the documents that have them: 'new' (2)"
-        in outcome.err
+        "lexloom: warning: valid.txt: labels that do not occur in training count as errors (number of documents): 'new' (2)" in outcome.err
     )
 
 
@@ -589,6 +603,13 @@ def test_of_many_fields_some_are_named(fails, one):
     Path("wide.csv").write_text(",".join(f"field{number}{'x' * 100}" for number in range(50)) + "\n")
     line = fails("classifier", "predict", one, "wide.csv")
     assert "--text-field" in line and line.count("field") < 30 and line.endswith("...)\n") and len(line) < 1200
+
+
+@pytest.mark.parametrize("source", ["input", "valid"])
+def test_standard_input_is_refused_in_several_processes(fails, text, source):
+    files = {"input": ["-"], "valid": [text, "--valid", "-"]}[source]
+    line = fails("classifier", "train", *files, "--out", "out", "--devices", 2, "--accelerator", "cpu")
+    assert "standard input can be read only once, but 2 processes read it; give a file" in line
 
 
 @pytest.mark.parametrize("encoder", ["average", "linear"])
@@ -610,9 +631,7 @@ def test_a_record_that_cannot_be_read_has_a_line_too(run, one):
     Path("new.jsonl").write_text('{"title": "good"}\n{"title": 3}\nnothing\n{"title": "bad"}\n')
     outcome = run("classifier", "predict", one, "new.jsonl", "--text-field", "title")
     assert [outcome.out.splitlines()[line] for line in (0, 3)] == ["pos", "neg"] and len(outcome.out.splitlines()) == 4
-    assert outcome.err.startswith(
-        "lexloom: warning: 2 bad records were taken for empty texts; the first: new.jsonl:2: field 'title' is int"
-    )
+    assert outcome.err.startswith("lexloom: warning: 2 bad records were read as empty texts; the first: new.jsonl:2: field 'title' is int")
 
 
 def test_a_number_of_labels_that_are_not_printed_is_refused(fails, one):
@@ -626,12 +645,12 @@ def test_a_number_of_labels_that_are_not_printed_is_refused(fails, one):
 @pytest.mark.parametrize("kind", ["one", "linear"])
 def test_explain_shows_the_words_for_and_against(run, models, kind):
     outcome = run("classifier", "explain", models / kind, "good film bad lovely good", "--label", "pos")
-    found = load_classifier(models / kind).explain("good film bad lovely good", "pos")
+    found = load_model(models / kind).explain("good film bad lovely good", "pos")
     lines = outcome.out.splitlines()
     assert (outcome.status, outcome.err) == (0, "")
     assert lines[0] == f"pos: {found.probability:.4f}"
-    assert lines[1] == "for it" and lines[3].split()[0] in ("good", "lovely")
-    against = lines[lines.index("against it") + 2 :]
+    assert lines[1] == "words for it" and lines[3].split()[0] in ("good", "lovely")
+    against = lines[lines.index("words against it") + 2 :]
     assert against[0].split()[0] == "bad"
 
 
@@ -654,26 +673,40 @@ def test_explain_writes_a_page(run, one):
 
 @pytest.mark.parametrize("kind", ["one", "linear"])
 @pytest.mark.parametrize("document", ["", " ", "unheard"])
-def test_explain_says_where_no_word_has_a_say(run, models, kind, document):
+def test_explain_says_if_no_word_counts(run, models, kind, document):
     outcome = run("classifier", "explain", models / kind, document)
     assert (outcome.status, outcome.err) == (0, "")
-    assert document == "unheard" or "no word of the text has a say" in outcome.out
+    assert document == "unheard" or "no word of the text counts" in outcome.out
 
 
 @pytest.mark.parametrize(("label", "rest"), [("poz", "did you mean 'pos'?"), ("?", "expected one of neg, pos")])
 @pytest.mark.parametrize("kind", ["one", "linear"])
 def test_an_unknown_label_is_one_line(fails, models, kind, label, rest):
     line = fails("classifier", "explain", models / kind, "good", "--label", label)
-    assert f"label {label!r}: the classifier does not know it; {rest}" in line
+    assert f"label {label!r} is unknown to the classifier; {rest}" in line
 
 
 # ---- info, export and other folders --------------------------------------------------------------------------------------------------
 
 
 def test_info_says_what_a_model_is(run, one):
-    found = json.loads(run("classifier", "info", one, "--json").out)
+    found = json.loads(run("info", one, "--json").out)
     assert (found["kind"], found["vocabulary"], found["options"]["labels"]["names"]) == ("classifier", 15, ["neg", "pos"])
-    assert "kind                                       classifier" in run("classifier", "info", one).out
+    assert re.search(r"^kind +classifier$", run("info", one).out, re.MULTILINE)
+
+
+def test_info_says_what_a_linear_model_is_without_torch(models):
+    found = loaded(["info", models / "linear", "--json"], ("torch", "lightning"))
+    assert json.loads(found.stdout)["kind"] == "linear-classifier"
+    assert found.stderr == "[]\n"
+
+
+def test_info_says_what_an_unfinished_run_is(run, fails, text):
+    train(run, text, epochs=2)
+    Path("out/lexloom.json").unlink()
+    found = json.loads(run("info", "out", "--json").out)
+    assert (found["kind"], found["epochs_done"], found["options"]["model"]["encoder"]) == ("unfinished run", 2, "average")
+    assert "out: holds an unfinished" in fails("classifier", "predict", "out", text)
 
 
 @pytest.mark.parametrize("kind", ["one", "several"])
@@ -688,7 +721,7 @@ def test_export_writes_onnx_that_can_check_itself(run, models, kind):
 
 
 def test_the_linear_encoder_is_not_exported(fails, models):
-    assert "the encoder linear is not exported" in fails("classifier", "export", models / "linear", "--to", "onnx", "--out", "onnx")
+    assert "the linear encoder cannot be exported" in fails("classifier", "export", models / "linear", "--to", "onnx", "--out", "onnx")
 
 
 def test_a_format_that_is_not_written_is_one_line(fails, one):
@@ -710,7 +743,6 @@ COMMANDS = {
     "predict": ["new.txt"],
     "evaluate": ["new.txt"],
     "explain": ["good"],
-    "info": [],
     "export": ["--to", "onnx"],
 }
 
@@ -724,7 +756,7 @@ def test_a_folder_of_something_else_is_one_line(fails, command, language_model, 
 
 
 def test_a_language_model_is_named_as_what_it_is(fails, language_model):
-    assert "holds a language-model, expected a classifier" in fails("classifier", "info", language_model)
+    assert "holds a language-model, expected a classifier" in fails("classifier", "explain", language_model, "good")
 
 
 def change_byte(path):
@@ -741,7 +773,7 @@ def test_a_damaged_folder_is_one_line(fails, models, kind, file, damage):
     for path in (models / kind).iterdir():
         Path("copy", path.name).write_bytes(path.read_bytes())
     damage(Path("copy") / file)
-    assert f"copy/{file}" in fails("classifier", "info", "copy")
+    assert f"copy/{file}" in fails("info", "copy")
 
 
 # ---- compare -------------------------------------------------------------------------------------------------------------------------
@@ -752,7 +784,7 @@ def compare(run, text, monkeypatch):
     """Compares what vectors are worth, to the linear encoder unless told otherwise, with small options."""
     write_folder(Vectors(WORDS, np.random.default_rng(1).normal(size=(len(WORDS), 8)).astype(np.float32)), "vectors")
     Path("test.txt").write_text(tabbed(reviews(20, seed=2)))
-    monkeypatch.setattr("lexloom.cli.show_classifier.plot_arms", lambda _accuracies, out, **_options: Path(out).touch())
+    monkeypatch.setattr("lexloom.cli.answers.plot_arms", lambda _accuracies, out, **_options: Path(out).touch())
 
     def call(*options, source=text, vectors="vectors", encoder="linear"):
         small = ("--encoders", encoder, "--epochs", 3, "--threads", 1, "--embedding-dim", 8)
@@ -765,17 +797,17 @@ def comparison():
     return json.loads(Path("out/comparison.json").read_text())
 
 
-def test_compare_tells_of_each_training_and_of_each_difference(compare, monkeypatch):
-    monkeypatch.setattr("lexloom.cli.show_classifier.plot_arms", plot_arms)
+def test_compare_reports_each_run_and_each_difference(compare, monkeypatch):
+    monkeypatch.setattr("lexloom.cli.answers.plot_arms", plot_arms)
     outcome = compare("--seeds", 3, "--seed", 5)
     assert (outcome.status, outcome.err) == (0, "")
     lines, found = outcome.out.splitlines(), comparison()
-    for line, one in zip(lines[:6], found["runs"], strict=True):
-        assert line.startswith(f"linear, {one['arm']}, seed {one['seed']}: accuracy {one['accuracy']:.4f}  ")
-    assert [(one["arm"], one["seed"]) for one in found["runs"]] == [(arm, seed) for arm in ("random", "fine-tuned") for seed in (5, 6, 7)]
-    assert lines[6].split() == ["encoder", "rows", "accuracy", "spread", "lowest", "highest", "seeds"]
+    for line, one in zip(lines[:6], found["trials"], strict=True):
+        assert line.startswith(f"linear, {one['arm']}, seed {one['seed']}: accuracy {one['score']:.4f}  ")
+    assert [(one["arm"], one["seed"]) for one in found["trials"]] == [(arm, seed) for arm in ("random", "fine-tuned") for seed in (5, 6, 7)]
+    assert lines[6].split() == ["model", "rows", "accuracy", "spread", "lowest", "highest", "seeds"]
     for line, arm in zip(lines[7:9], ("random", "fine-tuned"), strict=True):
-        values = [one["accuracy"] for one in found["runs"] if one["arm"] == arm]
+        values = [one["score"] for one in found["trials"] if one["arm"] == arm]
         numbers = [np.mean(values), np.std(values, ddof=1), min(values), max(values)]
         assert line.split() == ["linear", arm, *(f"{number:.4f}" for number in numbers), "3"]
     (difference,) = found["differences"]
@@ -786,10 +818,10 @@ def test_compare_tells_of_each_training_and_of_each_difference(compare, monkeypa
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
-def test_compare_with_few_seeds_has_no_difference_to_tell_of(compare, seeds):
+def test_compare_with_few_seeds_reports_no_difference(compare, seeds):
     outcome = compare("--seeds", seeds)
     assert (outcome.status, " minus " in outcome.out) == (0, False)
-    assert "with fewer than 3 seeds it cannot be said" in outcome.out
+    assert "with fewer than 3 seeds differences cannot be compared with their spread" in outcome.out
     assert Path("out/comparison.png").exists()
 
 
@@ -799,16 +831,16 @@ def test_compare_leaves_a_folder_with_other_files_alone(compare):
     assert "out: holds other files (letter.txt); give an empty or new --out" in complaint(compare("--seeds", 1))
 
 
-def test_compare_goes_on_is_left_alone_or_begins_anew(compare):
+def test_a_comparison_is_left_alone_resumed_or_replaced(compare):
     compare("--seeds", 1)
-    assert "out: holds a comparison; give --resume to go on with it" in complaint(compare("--seeds", 2))
+    assert "out: holds a comparison; give --resume to continue it" in complaint(compare("--seeds", 2))
     outcome = compare("--seeds", 2, "--resume")
-    told = [line.split(":")[0] for line in outcome.out.splitlines() if ": accuracy" in line]
+    told = [line.split(":")[0] for line in outcome.out.splitlines() if ", seed " in line]
     assert told == ["linear, random, seed 2", "linear, fine-tuned, seed 2"]
-    assert len(comparison()["runs"]) == 4
-    assert "cannot go on with other options" in complaint(compare("--seeds", 2, "--resume", "--word-ngrams", 1))
+    assert len(comparison()["trials"]) == 4
+    assert "cannot resume with other options" in complaint(compare("--seeds", 2, "--resume", "--word-ngrams", 1))
     assert compare("--seeds", 1, "--overwrite").status == 0
-    assert len(comparison()["runs"]) == 2
+    assert len(comparison()["trials"]) == 2
 
 
 def test_compare_warns_once_of_what_it_could_not_read(compare):
@@ -829,15 +861,15 @@ def test_compare_warns_once_of_vectors_that_hardly_know_the_text(compare, vector
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "vectors is missing: a comparison needs the vectors whose worth it is about; give --vectors"),
+        ([], "vectors is missing: a comparison needs vectors; give --vectors"),
         (["--vectors", "gone.vec"], "gone.vec: no such file"),
-        (["--vectors", "vec.txt", "--freeze"], "freeze is set, but a comparison freezes the vectors in one of its arms by itself"),
+        (["--vectors", "vec.txt", "--freeze"], "freeze is set, but one arm of a comparison freezes the vectors anyway"),
         (["--vectors", "vec.txt", "--held-out", "0"], "there is nothing to compare on"),
         (["--vectors", "vec.txt", "--seeds", "0"], "seeds is 0"),
         (["--vectors", "vec.txt", "--devices", "2"], "a comparison trains in one process"),
         (["--vectors", "vec.txt", "--resume", "--overwrite"], "resume and overwrite are both set"),
         (["--vectors", "vec.txt", "--encoders", "transformer"], 'Invalid value "transformer" for --encoders'),
-        (["--vectors", "vec.txt", "--encoders", "average", "linear", "--dropout", "0.1"], "dropout is 0.1, which the encoder linear"),
+        (["--vectors", "vec.txt", "--encoders", "average", "linear", "--dropout", "0.1"], "dropout is 0.1, which the linear encoder"),
         (["--vectors", "vec.txt", "--test", "gone.txt"], "gone.txt: no such file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -887,7 +919,7 @@ def test_a_reader_that_leaves_early_is_no_error(one, tmp_path):
     assert (done.stdout, done.stderr, done.returncode) == ("pos\n", "", 0)
 
 
-def test_interrupted_training_says_how_to_go_on_and_does(run, tmp_path):
+def test_an_interrupted_run_says_how_to_resume_it(run, tmp_path):
     (tmp_path / "long.txt").write_text(tabbed(reviews(2000)))
 
     def command(out):
@@ -904,8 +936,8 @@ def test_interrupted_training_says_how_to_go_on_and_does(run, tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert told.startswith("lexloom: error: interrupted after ")
-    assert told.endswith(" whole epochs: its checkpoint is kept; the same command with --resume goes on\n")
+    assert told.startswith("lexloom: error: interrupted in epoch ")
+    assert told.endswith(": its checkpoint is kept; the same command with --resume continues\n")
     resumed = run(*command("out"), "--resume").out
     assert "epoch 1 " not in resumed
     assert "epoch 6 " in resumed

@@ -33,9 +33,9 @@ def test_a_file_gives_every_kind_of_option(train):
     assert train(text).status == 0
     options = resolved("here")
     assert options["vectors"]["dim"] == 8
-    assert options["vectors"]["min_learning_rate"] == 1e-5
+    assert options["training"]["min_learning_rate"] == 1e-5
     assert options["vectors"]["shrink_windows"] is False
-    assert options["vectors"]["valid"] in (0.1, "0.1")
+    assert options["training"]["valid"] in (0.1, "0.1")
     assert options["tokenizer"]["lowercase"] is True
     assert options["vocabulary"]["min_count"] == 2
 
@@ -43,7 +43,7 @@ def test_a_file_gives_every_kind_of_option(train):
 def test_the_command_line_wins(train):
     assert train('out = "there"\ndim = 8\nepochs = 1', "--out", "here", "--dim", 12).status == 0
     assert resolved("here")["vectors"]["dim"] == 12
-    assert resolved("here")["vectors"]["epochs"] == 1
+    assert resolved("here")["training"]["epochs"] == 1
     assert not Path("there").exists()
 
 
@@ -52,7 +52,7 @@ def test_the_command_line_wins(train):
     [
         ("dimm = 3", "options.toml: unknown option 'dimm'; did you mean dim?"),
         ("min_cuont = 3", "did you mean min_count?"),
-        ("[vectors]\ndim = 3", "options.toml: [vectors] is a table, and options are in none"),
+        ("[vectors]\ndim = 3", "options.toml: [vectors] is a table, but options are not in tables"),
         ('inputs = "x"', "options.toml: unknown option 'inputs'"),
         ('config = "x"', "options.toml: unknown option 'config'"),
         ("qqqq = 3", "see --help"),
@@ -87,4 +87,4 @@ def test_the_option_needs_a_file(fails, corpus):
 
 
 def test_a_command_without_the_option_refuses_it(fails, vectors):
-    assert "Unknown option: --config" in fails("vectors", "info", vectors, "--config", "none.toml")
+    assert "Unknown option: --config" in fails("info", vectors, "--config", "none.toml")

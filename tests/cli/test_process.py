@@ -25,7 +25,7 @@ def processor_seconds(command: list[str]) -> float:
     return used.ru_utime + used.ru_stime
 
 
-@pytest.mark.parametrize(("command", "limit"), [([*LEXLOOM, "--help"], 0.5), ([sys.executable, "-c", "import lexloom"], 0.3)])
+@pytest.mark.parametrize(("command", "limit"), [([*LEXLOOM, "--help"], 0.4), ([sys.executable, "-c", "import lexloom"], 0.3)])
 def test_starting_is_quick(command, limit):
     assert min(processor_seconds(command) for _ in range(3)) < limit
 
@@ -46,12 +46,12 @@ def test_a_reader_that_leaves_early_is_no_error(vectors):
 def test_the_installed_command_fails_with_one_line_and_status_2():
     command = shutil.which("lexloom", path=str(Path(sys.executable).parent))
     assert command is not None
-    done = subprocess.run([command, "vectors", "info", "none.txt"], capture_output=True, text=True, check=False)
+    done = subprocess.run([command, "info", "none.txt"], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("", "lexloom: error: none.txt: no such file\n", 2)
 
 
 def test_debug_ends_in_a_traceback():
-    done = subprocess.run([*LEXLOOM, "vectors", "info", "none.txt", "--debug"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*LEXLOOM, "info", "none.txt", "--debug"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
     assert done.stderr.rstrip().endswith("InputError: none.txt: no such file")
@@ -77,7 +77,7 @@ def test_interrupted_training_says_how_to_go_on_and_does(corpus, tmp_path):
         process.kill()
     assert process.returncode == 130
     assert complaint.startswith("lexloom: error: interrupted in epoch ")
-    assert complaint.endswith("saved; the same command with --resume goes on\n")
+    assert complaint.endswith("; the same command with --resume continues\n")
     assert complaint.count("\n") == 1
     resumed = subprocess.run([*command("out"), "--resume"], capture_output=True, text=True, check=True)
     assert resumed.stdout.startswith("reused ")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from lexloom.decoding.sample import SamplingConfig, filter_log_probs, generate, most_likely, sample
+from lexloom.decoding.sample import SamplingConfig, _candidates, generate, most_likely, sample
 from lexloom.decoding.step import Step
 from lexloom.errors import ConfigError, FormatError
 
@@ -36,6 +36,16 @@ def brute_force(log_probs, config):
     result = np.zeros(len(chances))
     result[kept] = chances[kept]
     return result / result.sum()
+
+
+def filter_log_probs(log_probs, config):
+    """Log-probabilities of the draw, float64 (N, V), from the candidates that `sample` chooses."""
+    chances, ids = _candidates(log_probs, config)
+    if ids is not None:
+        candidates, chances = chances, np.zeros(log_probs.shape)
+        np.put_along_axis(chances, ids, candidates, 1)
+    shares = torch.from_numpy(chances)
+    return (shares / shares.sum(1, keepdim=True)).log()
 
 
 def draws(log_probs, config, number, seed=1):

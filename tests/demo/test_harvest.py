@@ -4,7 +4,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-import zstandard
+from backports import zstd
 
 from lexloom.demo import harvest as module
 from lexloom.demo.harvest import cache_folder, harvest_docstrings, package_of, package_roots, python_files, read_file
@@ -24,7 +24,7 @@ def docstring(text: str) -> str:
 
 
 def lines_of(path: Path) -> list[str]:
-    return zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes()).decode().splitlines()
+    return zstd.decompress(path.read_bytes()).decode().splitlines()
 
 
 @pytest.fixture

@@ -39,8 +39,8 @@ def asked(monkeypatch):
         return [Arm("random rows", folder / "model-random", 1, 1.0, 2.0), Arm("the vectors", folder / "model-vectors", 1, 1.0, 2.0)]
 
     monkeypatch.setattr(tour, "_EPOCHS", (1, 2))
-    monkeypatch.setattr(tour, "tell_packages_apart", lambda _console, harvest, folder: harvest and folder / "classifier")
-    monkeypatch.setattr(tour, "compare_embeddings", compare)
+    monkeypatch.setattr(tour, "classify_packages", lambda _console, harvest, folder: harvest and folder / "classifier")
+    monkeypatch.setattr(tour, "compare_starts", compare)
     return calls
 
 
@@ -65,7 +65,7 @@ def test_the_models_get_the_lines_of_the_text(text, tmp_path, console, asked):
 
 
 def test_without_models_no_command_for_them_is_shown(text, tmp_path, console, monkeypatch):
-    monkeypatch.setattr(tour, "compare_embeddings", lambda *_: [])
+    monkeypatch.setattr(tour, "compare_starts", lambda *_: [])
     run_tour(text, tmp_path / "out", console=console)
     assert " lm " not in printed(console)
     assert " classifier " not in printed(console)

@@ -42,7 +42,7 @@ def test_the_pages_have_the_figures_of_the_last_run():
 def test_a_row_shows_both_sides_and_the_ratio():
     page = render({"sections": {"speed": SECTION}})
     assert "| speed | raw words/s | 3,000,000 (2,000,000 to 4,000,000) | gensim 1,000,000 | **3.00 x** |" in page
-    assert "Slower than the peer: in none of these rows." in page
+    assert "Rows in which lexloom is slower: none." in page
     assert "Measured at `0123456789ab` on 2026-01-02: A CPU, 2 cores, 8.0 GB, Linux, Python 3.11.7; lexloom 0.1.0, gensim 4.4.0." in page
 
 
@@ -53,7 +53,7 @@ def test_an_amount_shows_its_limit():
 
 def test_where_lexloom_is_slower_is_said():
     slow = {**ROW, "figure": "0.50 x"}
-    assert "Slower than the peer: speed (0.50 x)." in render({"sections": {"speed": {**SECTION, "rows": [slow]}}})
+    assert "Rows in which lexloom is slower: speed (0.50 x)." in render({"sections": {"speed": {**SECTION, "rows": [slow]}}})
 
 
 def test_sections_of_several_commits_are_all_named():
@@ -74,7 +74,7 @@ def test_judged_sections_have_a_table_of_their_own():
     results = {"sections": {"speed": SECTION, "lm-speed": {**SECTION, "rows": [{**perplexity, "bar": "at most 116", "met": True}]}}}
     page = render_judged(results, ["torch", "lm-speed", "ptb-recipe"])
     assert "| test | perplexity | 115.6 |  |  | at most 116 |" in page
-    assert "Missed: nothing that was asked for." in page
+    assert "Missed bars: none." in page
     assert "Not measured yet: `torch`, `ptb-recipe`." in page
     assert "raw words/s" not in page
     assert "perplexity" not in render(results)
@@ -83,7 +83,7 @@ def test_judged_sections_have_a_table_of_their_own():
 def test_what_was_missed_is_said():
     slow = {**ROW, "figure": "0.50 x", "bar": "at least 0.95 x", "met": False}
     page = render_judged({"sections": {"lm-speed": {**SECTION, "rows": [slow]}}}, ["lm-speed"])
-    assert "Missed: speed (0.50 x, asked for: at least 0.95 x)." in page
+    assert "Missed bars: speed (0.50 x, bar: at least 0.95 x)." in page
     assert "Not measured yet" not in page
 
 

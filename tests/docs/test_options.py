@@ -1,71 +1,36 @@
-"""The tables of options in the pages say what the dataclasses say."""
+"""The options that a page names are options of a command."""
 
-import ast
-import dataclasses
 import re
-from typing import Any
+from collections.abc import Iterator
+from functools import cache
 
 import pytest
+from cyclopts import App
 
-from lexloom import (
-    ClassifierConfig,
-    DocumentConfig,
-    EmbeddingConfig,
-    LanguageModelConfig,
-    LanguageTokenizerConfig,
-    LanguageVocabularyConfig,
-    LinearConfig,
-    RecurrentConfig,
-    SamplingConfig,
-    TokenizerConfig,
-    TrainingConfig,
-    VectorConfig,
-    VocabularyConfig,
-    WindowConfig,
-)
-from tests.docs.pages import read
+from lexloom.cli import app
+from tests.docs.pages import PAGES, read
 
-PAGES = {
-    "docs/vectors.md": (VectorConfig, TokenizerConfig, VocabularyConfig),
-    "docs/language_models.md": (
-        LanguageModelConfig,
-        RecurrentConfig,
-        WindowConfig,
-        TrainingConfig,
-        LanguageTokenizerConfig,
-        LanguageVocabularyConfig,
-        SamplingConfig,
-    ),
-    "docs/embedding.md": (EmbeddingConfig,),
-    "docs/classification.md": (ClassifierConfig, LinearConfig, DocumentConfig),
-}
-TABLES = [pytest.param(page, config, id=config.__name__) for page, configs in PAGES.items() for config in configs]
+_OTHERS = {"--quick"}  # of `python -m benchmarks`
 
 
-def table(page: str, name: str) -> dict[str, str]:
-    """From option to default, as a page has them under the heading of a dataclass."""
-    section = read(page).partition(f"## `{name}`")[2].partition("\n#")[0]
-    return dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
+def commands(parent: App) -> Iterator[App]:
+    """Walk through all commands; `--help` and `--version` are listed among them."""
+    names = [name for name in parent if not name.startswith("-")]
+    if not names:
+        yield parent
+    for name in names:
+        yield from commands(parent[name])
 
 
-def written(default: Any) -> str:
-    if isinstance(default, bool):
-        return "on" if default else "off"
-    return "none" if default is None else f"`{default}`"
+@cache
+def options() -> frozenset[str]:
+    names = (name for command in commands(app) for argument in command.assemble_argument_collection() for name in argument.names)
+    return frozenset({*names, "--debug", "--help"})
 
 
-def same(cell: str, default: Any) -> bool:
-    if isinstance(default, float):
-        return ast.literal_eval(cell.strip("`")) == default
-    return cell == written(default)
-
-
-@pytest.mark.parametrize(("page", "config"), TABLES)
-def test_every_option_is_there_in_order(page, config):
-    assert list(table(page, config.__name__)) == [field.name for field in dataclasses.fields(config)]
-
-
-@pytest.mark.parametrize(("page", "config"), TABLES)
-def test_the_defaults_are_right(page, config):
-    cells = table(page, config.__name__)
-    assert [field.name for field in dataclasses.fields(config) if not same(cells[field.name], field.default)] == []
+@pytest.mark.parametrize("page", PAGES)
+def test_named_options_exist(page):
+    text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)  # blocks are run
+    spans = [span for span in re.findall(r"`([^`]+)`", text) if span.startswith(("--", "lexloom "))]
+    named = {name for span in spans for name in re.findall(r"(?<!\S)--[a-z][a-z-]*", span)}
+    assert named - options() - _OTHERS == set()

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from tests.models.linear.corpora import MARKS, opinions
+from tests.models.classifier.linear.corpora import MARKS, opinions
 
 from lexloom.errors import ConfigError, InputError
 from lexloom.estimators.document_vectorizer import DocumentVectorizer

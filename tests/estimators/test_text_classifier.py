@@ -16,10 +16,11 @@ from sklearn.feature_extraction.text import strip_accents_unicode
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MultiLabelBinarizer
-from tests.models.linear.corpora import opinions
+from tests.models.classifier.linear.corpora import opinions
 
 from lexloom.errors import ConfigError
 from lexloom.estimators.text_classifier import TextClassifier
+from lexloom.models.classifier.options import ClassifierOptions
 from lexloom.vectors.formats import write_folder
 from lexloom.vectors.table import Vectors
 
@@ -116,7 +117,7 @@ def test_documents_with_anything_in_them_are_learnt_from(encoder):
         (["fine", None], r"X\[1\] is NoneType, expected a string"),
         (["fine", b"poor"], r"X\[1\] is bytes, expected a string"),
         ([1.0, 2.0], r"X\[0\] is float, expected a string"),
-        (np.array([["fine"], ["poor"]]), r"X has shape \(2, 1\): expected a one-dimensional collection of strings; of a table"),
+        (np.array([["fine"], ["poor"]]), r"X has shape \(2, 1\): expected a one-dimensional collection of strings; pass a single"),
         (np.array("fine"), r"X has shape \(\)"),
         (csr_array(np.eye(2)), r"X has shape \(2, 2\)"),
         (pl.DataFrame({"text": ["fine", "poor"]}), r"X has shape \(2, 1\)"),
@@ -134,10 +135,10 @@ def test_what_are_no_documents_is_refused_in_training_and_after(fitted, X, messa
     ("y", "message"),
     [
         (None, "requires y to be passed, but the target y is None"),
-        (["good"], "X has 3 documents and y 1 labels: expected as many"),
-        (["good"] * 3, "y has 1 class, of all documents together: expected at least 2"),
-        ([[0, 1]] * 3, "y has 1 class, of all documents together"),
-        ([[0, 0]] * 3, "y has 0 classes, of all documents together"),
+        (["good"], "X has 3 documents and y 1 labels: expected the same number"),
+        (["good"] * 3, "y has 1 class, in all documents together: expected at least 2"),
+        ([[0, 1]] * 3, "y has 1 class, in all documents together"),
+        ([[0, 0]] * 3, "y has 0 classes, in all documents together"),
         ([0.5, 1.5, 2.5], "Unknown label type: continuous"),
         ([0.0, 1.0, np.inf], "Input y contains infinity"),
         ([0.0, 1.0, np.nan], "Input y contains NaN"),
@@ -316,12 +317,10 @@ class Asked(Exception):  # noqa: N818 (the end of a training that is not to be)
 def asked(monkeypatch):
     """Gives what the training is asked for by an estimator of such parameters, by name."""
 
-    def train(_corpus, options, **rest):
-        parts = [options.model, options.embedding, options.recurrent, options.linear, *rest.values()]
-        raise Asked({name: value for part in parts for name, value in vars(part).items()})
+    def train(_corpus, options):
+        raise Asked({name: value for part in vars(options).values() for name, value in vars(part).items()})
 
-    monkeypatch.setattr("lexloom.training.classifier.train_classifier", train)
-    monkeypatch.setattr("lexloom.training.linear_classifier.train_linear_classifier", train)
+    monkeypatch.setattr("lexloom.estimators.text_classifier.train_classifier", train)
 
     def call(**parameters):
         with pytest.raises(Asked) as raised:
@@ -341,13 +340,7 @@ def test_every_parameter_reaches_the_training_and_no_other_option(asked, name):
 
 
 def test_defaults_are_those_of_the_command_line(asked):
-    from lexloom.models import classifier_config as config
-    from lexloom.text.tokenizers import TokenizerConfig
-    from lexloom.training.config import ClassifierTrainingConfig
-
-    kinds = ["ClassifierConfig", "ClassifierEmbeddingConfig", "ClassifierRecurrentConfig", "LinearConfig", "DocumentConfig"]
-    parts = [getattr(config, kind)() for kind in [*kinds, "ClassifierVocabularyConfig"]] + [TokenizerConfig(), ClassifierTrainingConfig()]
-    defaults = {name: value for part in parts for name, value in vars(part).items()}
+    defaults = {name: value for part in vars(ClassifierOptions()).values() for name, value in vars(part).items()}
     assert asked(random_state=defaults["seed"]) == defaults | {"multi_label": False}
 
 
@@ -368,7 +361,7 @@ def test_jobs_are_threads_and_minus_one_is_all_cores(asked, jobs, threads):
         ({"validation_fraction": 1.0}, "held_out is 1.0: expected a share"),
         ({"freeze": True}, "freeze is set but there is nothing to freeze: give vectors"),
         ({"tokenizer": "spaces"}, "tokenizer 'spaces': neither a file nor one of"),
-        ({"encoder": "linear", "dropout": 0.1}, "dropout is 0.1, which the encoder linear does not know"),
+        ({"encoder": "linear", "dropout": 0.1}, "dropout is 0.1, which the linear encoder does not have"),
     ],
     ids=str,
 )
@@ -393,7 +386,7 @@ def test_vectors_may_be_held_fixed(tmp_path):
     model = classifier("average", vectors=str(tmp_path / "vectors"), freeze=True, embedding_dim=None).fit(TEXTS, LABELS).model_
     ids = [model.vocabulary.id_of(word) for word in words if word in model.vocabulary]
     kept = [row for word, row in zip(words, rows, strict=True) if word in model.vocabulary]
-    assert torch.equal(model.embedding_matrix()[ids].detach(), torch.from_numpy(np.array(kept)))
+    assert torch.equal(model.embedding.matrix[ids].detach(), torch.from_numpy(np.array(kept)))
 
 
 def test_nothing_is_told_while_it_trains(encoder, capfd):

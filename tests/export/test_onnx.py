@@ -121,7 +121,7 @@ def test_a_folder_holds_all_that_is_needed(tmp_path):
     assert exported.folder == tmp_path / "deep" / "onnx"
     assert sorted(path.name for path in exported.folder.iterdir()) == FILES
     labels = json.loads((exported.folder / "labels.json").read_text())
-    assert labels == {"labels": ["a", "b", "c"], "several": True, "thresholds": [0.25, 0.5, 0.75]}
+    assert labels == {"labels": ["a", "b", "c"], "multi_label": True, "thresholds": [0.25, 0.5, 0.75]}
     assert Vocabulary.load(exported.folder / "vocabulary.json").tokens == model.vocabulary.tokens
     assert (exported.folder / "tokenizer.json").read_text() == model.tokenizer.json
     assert exported.sizes == {name: (exported.folder / name).stat().st_size for name in ("model.onnx", "model.int8.onnx")}
@@ -163,7 +163,7 @@ def test_a_graph_that_answers_otherwise_is_no_export(tmp_path, monkeypatch):
         real(graph, path)
 
     monkeypatch.setattr(onnx, "save", spoilt)
-    with pytest.raises(LexloomError, match=r"model\.onnx: answers otherwise than the model does, by .*; please report this"):
+    with pytest.raises(LexloomError, match=r"model\.onnx: its probabilities differ from the model's by .*; please report this"):
         export_classifier(model, tmp_path)
 
 
@@ -188,6 +188,6 @@ def test_what_is_not_installed_is_told_of(tmp_path, monkeypatch, module):
     for name in [name for name in sys.modules if name.partition(".")[0] == module]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ConfigError, match=rf"^{module}.* is not installed, and the export needs it; .*pip install 'lexloom\[onnx\]'"):
+    with pytest.raises(ConfigError, match=rf"^{module}.* is not installed, but the export needs it; .*pip install 'lexloom\[onnx\]'"):
         export_classifier(tiny(), tmp_path / "onnx")
     assert not (tmp_path / "onnx").exists()

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from lexloom.models.classifier import Classifier
-from lexloom.models.classifier_config import ClassifierConfig, ClassifierOptions
-from lexloom.models.label_set import LabelSet
-from lexloom.models.language_model import LanguageModel
-from lexloom.models.language_model_config import LanguageModelConfig, LanguageModelOptions
+from lexloom.models.classifier.labels import LabelSet
+from lexloom.models.classifier.network import Classifier, DocumentBatch
+from lexloom.models.classifier.options import ClassifierConfig, ClassifierOptions
+from lexloom.models.language_model.data import WindowBatch
+from lexloom.models.language_model.network import LanguageModel
+from lexloom.models.language_model.options import LanguageModelConfig, LanguageModelOptions
 from lexloom.nn.embedding_config import EmbeddingConfig
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.text.tokenizers import TextTokenizer, TokenizerConfig, make_tokenizer
 from lexloom.text.vocabulary import Vocabulary
-from lexloom.training.data import DocumentBatch, WindowBatch
 
 SPECIALS = {"unk": "<unk>", "eos": "<eos>"}
 

@@ -4,6 +4,7 @@ import torch
 
 from lexloom.errors import ConfigError
 from lexloom.nn.embedding import Embedding, EmbeddingConfig, OneHot, make_embedding
+from lexloom.nn.embedding_config import check_processes
 from lexloom.text.vocabulary import Vocabulary
 from lexloom.vectors.formats import save_vectors
 from lexloom.vectors.table import Vectors
@@ -58,8 +59,8 @@ def test_options_that_do_not_fit_are_refused(options, message):
         ({"word_dropout": 0.1}, "give unk_id"),
         ({"unk_id": V}, "unk_id is 7"),
         ({"max_norm": -1.0}, "max_norm is -1.0"),
-        ({"sparse": True, "scale_grad_by_freq": True}, "leave out one of them"),
-        ({"sparse": True, "embedding_dropout": 0.1}, "leave out one of them"),
+        ({"sparse": True, "scale_grad_by_freq": True}, "leave out one of the two"),
+        ({"sparse": True, "embedding_dropout": 0.1}, "leave out one of the two"),
     ],
     ids=str,
 )
@@ -160,5 +161,25 @@ def test_a_padding_token_that_the_vectors_know_is_zero_all_the_same(vectors):
 
 
 def test_another_length_than_that_of_the_vectors_is_refused(vectors):
-    with pytest.raises(ConfigError, match=r"embedding_dim is 5, but the vectors in .*vectors have 3 numbers a row"):
+    with pytest.raises(ConfigError, match=r"embedding_dim is 5, but the vectors in .*vectors have 3 numbers per row"):
         made(vectors=vectors[0], embedding_dim=5)
+
+
+@pytest.mark.parametrize("missing", ["random", "mean", "zero"])
+def test_vectors_std_stretches_the_vectors_and_what_is_like_them(tmp_path, missing):
+    matrix = np.random.default_rng(0).normal(0, 0.2, (50, 8)).astype(np.float32)
+    tokens = [f"w{number}" for number in range(50)]
+    save_vectors(Vectors(tokens, matrix), tmp_path / "vectors")
+    words = Vocabulary(["<unk>", *tokens, "absent"], np.ones(52), {"unk": "<unk>"})
+    config = EmbeddingConfig(vectors=str(tmp_path / "vectors"), vectors_std=1.5, missing=missing)
+    layer, _ = make_embedding(config, words, embedding_dim=3, generator=torch.Generator().manual_seed(0))
+    rows = layer.matrix.detach().numpy()[1:51]
+    np.testing.assert_allclose(rows, matrix * 1.5 / matrix.std(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("option", "value"), [("sparse", True), ("max_norm", 1.0), ("scale_grad_by_freq", True)])
+def test_what_depends_on_how_a_batch_is_divided_is_refused_in_several_processes(option, value):
+    config = EmbeddingConfig(**{option: value})
+    check_processes(config, 1)
+    with pytest.raises(ConfigError, match=f"{option} is {value}, but it does not work in 2 processes; leave out --{option[:3]}"):
+        check_processes(config, 2)

@@ -13,7 +13,7 @@ V, D = 37, 8
 
 @pytest.fixture(autouse=True)
 def _not_too_small_to_be_chunked(monkeypatch):
-    monkeypatch.setattr("lexloom.nn.softmax._SMALL", 0)
+    monkeypatch.setattr("lexloom.nn.softmax._FEW_LOGITS", 0)
 
 
 def inputs(rows: int, dtype: torch.dtype = torch.float64):
@@ -66,8 +66,23 @@ def test_a_second_backward_pass_is_refused_rather_than_wrong():
     hidden, weight, bias, targets = inputs(3)
     loss = linear_cross_entropy(hidden, weight, bias, targets)
     loss.backward(retain_graph=True)
-    with pytest.raises(AttributeError, match="gradients"):
+    with pytest.raises(RuntimeError, match="backward"):
         loss.backward()
+
+
+def test_small_gradients_survive_float16_until_the_scaler_multiplies_them():
+    """A token that is nearly certain: its probability minus 1 is below the resolution of float16."""
+    hidden = torch.full((4, D), 1.0, dtype=torch.float16, requires_grad=True)
+    weight = torch.full((V, D), -0.5)
+    weight[5] = 1.0
+    targets = torch.full((4,), 5)
+    with torch.autocast("cpu", torch.float16):
+        loss = linear_cross_entropy(hidden, weight, torch.zeros(V), targets)
+    (got,) = torch.autograd.grad(loss * 65536, hidden)
+    exact = hidden.detach().double().requires_grad_()
+    total = functional.cross_entropy(functional.linear(exact, weight.double()), targets, reduction="sum")
+    (expected,) = torch.autograd.grad(total * 65536, exact)
+    torch.testing.assert_close(got.double(), expected, rtol=0.01, atol=0)
 
 
 def test_an_improbable_target_costs_a_finite_loss():
@@ -127,7 +142,7 @@ def test_few_logits_cost_the_same(monkeypatch):
     hidden, weight, bias, targets = inputs(7)
     targets[2] = IGNORE
     chunked = linear_cross_entropy(hidden, weight, bias, targets)
-    monkeypatch.setattr("lexloom.nn.softmax._SMALL", 1 << 18)
+    monkeypatch.setattr("lexloom.nn.softmax._FEW_LOGITS", 1 << 18)
     few = linear_cross_entropy(hidden, weight, bias, targets)
     assert few.item() == pytest.approx(chunked.item())
     for one, other in zip(*(torch.autograd.grad(loss, (hidden, weight, bias)) for loss in (few, chunked)), strict=True):

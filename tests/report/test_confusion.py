@@ -3,7 +3,7 @@ import pytest
 from matplotlib.image import imread
 
 from lexloom.errors import ConfigError
-from lexloom.models.classification import ClassificationScore, LabelScore
+from lexloom.models.classifier.scores import ClassificationScore, LabelScore
 from lexloom.report.confusion import plot_confusion
 
 DARKEST = [8, 48, 107]  # of the map of colours: a share of 1
@@ -98,7 +98,7 @@ def test_a_long_label_is_cut_with_an_ellipsis(tmp_path):
 
 
 def test_several_labels_have_no_picture(tmp_path):
-    with pytest.raises(ConfigError, match="several labels: there is no confusion matrix to draw"):
+    with pytest.raises(ConfigError, match="several labels, so there is no confusion matrix to draw"):
         plot_confusion(score_of(["a", "b"], None), tmp_path / "picture.png")
     assert not list(tmp_path.iterdir())
 

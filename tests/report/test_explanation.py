@@ -2,7 +2,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lexloom.models.classification import Explanation
+from lexloom.models.classifier.answers import Explanation
 from lexloom.report.explanation import write_page
 
 GREEN, RED = "46, 125, 50", "198, 40, 40"

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from lexloom.text.readers import open_corpus
+from lexloom.text.corpus import open_corpus
 
 
 def documents_of(corpus):

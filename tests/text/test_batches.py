@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lexloom.errors import ConfigError, InputError
-from lexloom.text.batches import IGNORE, RandomWindows, ScoredWindows, SequentialWindows, rows_of
+from lexloom.text.batches import IGNORE, LengthBuckets, RandomWindows, ScoredWindows, SequentialWindows, rows_of
 
 few = settings(max_examples=50, deadline=None)
 sizes = {"number": st.integers(2, 90), "batch_size": st.integers(1, 7), "bptt": st.integers(1, 9)}
@@ -214,13 +214,6 @@ each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
 @each_kind
-def test_an_epoch_can_begin_at_any_window(kind):
-    windows = kind(positions(100), 3, 4)
-    whole = plain(windows.epoch(2))
-    assert all(plain(windows.epoch(2, first)) == whole[first:] for first in range(len(whole) + 1))
-
-
-@each_kind
 @pytest.mark.parametrize("processes", [1, 2, 3, 6])
 def test_processes_share_the_rows_of_every_batch(kind, processes):
     whole = kind(positions(100), 6, 4)
@@ -291,3 +284,95 @@ def test_a_text_without_a_target_cannot_be_scored(number):
 def test_rows_that_cannot_be_shared_evenly_are_refused(batch_size, processes, advice):
     with pytest.raises(ConfigError, match=rf"batch_size is {batch_size}: {processes} processes .* --batch-size {advice}$"):
         rows_of(0, processes, batch_size)
+
+
+# ---- LengthBuckets ---------------------------------------------------------------------------------------------------------------------
+
+some_lengths = st.lists(st.integers(0, 12) | st.sampled_from([40, 100]), max_size=60)
+bucket_sizes = {"batch_size": st.integers(1, 7), "batch_tokens": st.integers(1, 50)}
+
+
+def greedy(lengths, batch_size, batch_tokens):
+    """Documents by length, one added to a batch after the other until it is full."""
+    found = []
+    for number in sorted(range(len(lengths)), key=lambda number: lengths[number]):
+        columns = max(1, lengths[number])
+        if found and len(found[-1]) < batch_size and (len(found[-1]) + 1) * columns <= batch_tokens:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return found
+
+
+@few
+@given(lengths=some_lengths, **bucket_sizes)
+def test_sorted_batches_are_filled_one_after_the_other_from_the_shortest_on(lengths, batch_size, batch_tokens):
+    buckets = LengthBuckets(np.array(lengths, np.int64), batch_size, batch_tokens, 0)
+    found = buckets.sorted(np.arange(len(lengths)))
+    assert [batch.tolist() for batch in found] == greedy(lengths, batch_size, batch_tokens)
+
+
+def test_some_documents_alone_can_be_sorted():
+    buckets = LengthBuckets(np.array([5, 1, 4, 2, 3]), 2, 100, 0)
+    assert [batch.tolist() for batch in buckets.sorted(np.array([0, 3, 4]))] == [[3, 4], [0]]
+
+
+@few
+@given(lengths=some_lengths, **bucket_sizes, seed=st.integers(0, 2**40), epoch=st.integers(0, 1000))
+def test_an_epoch_has_every_document_once_in_batches_within_their_bounds(lengths, batch_size, batch_tokens, seed, epoch):
+    batches = LengthBuckets(np.array(lengths, np.int64), batch_size, batch_tokens, seed).epoch(epoch)
+    assert sorted(number for batch in batches for number in batch.tolist()) == list(range(len(lengths)))
+    for batch in batches:
+        padded = len(batch) * max(1, *(lengths[number] for number in batch))
+        assert 1 <= len(batch) <= batch_size
+        assert len(batch) == 1 or padded <= batch_tokens
+
+
+def test_empty_documents_take_a_column_too():
+    batches = LengthBuckets(np.zeros(5, np.int64), 9, 2, 0).sorted(np.arange(5))
+    assert [batch.tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
+
+
+def test_a_document_longer_than_a_batch_is_alone():
+    batches = LengthBuckets(np.array([3, 100_000, 2, 60_000, 1]), 4, 1000, 7).epoch(0)
+    assert sorted(sorted(batch.tolist()) for batch in batches) == [[0, 2, 4], [1], [3]]
+
+
+@few
+@given(lengths=some_lengths, seed=st.integers(0, 2**40), epoch=st.integers(0, 1000))
+def test_the_order_depends_on_seed_and_epoch_alone(lengths, seed, epoch):
+    array = np.array(lengths, np.int64)
+    once = LengthBuckets(array, 3, 30, seed)
+    once.epoch(epoch + 1)
+    again = LengthBuckets(array, 3, 30, seed).epoch(epoch)
+    assert [batch.tolist() for batch in once.epoch(epoch)] == [batch.tolist() for batch in again]
+
+
+def test_epochs_and_seeds_differ_in_which_documents_are_together():
+    lengths = np.arange(400) % 9
+    together = set()
+    for seed, epoch in itertools.product(range(3), range(3)):
+        batches = LengthBuckets(lengths, 4, 1000, seed).epoch(epoch)
+        together.add(frozenset(frozenset(batch.tolist()) for batch in batches))
+    assert len(together) == 9
+
+
+def test_the_batches_of_an_epoch_are_in_no_order_of_length():
+    lengths = np.arange(1, 201)
+    longest = [int(lengths[batch].max()) for batch in LengthBuckets(lengths, 4, 10_000, 1).epoch(0)]
+    assert longest != sorted(longest) and longest != sorted(longest, reverse=True)
+
+
+def test_little_of_a_batch_is_padding():
+    lengths = np.random.default_rng(1).geometric(0.02, 3000)
+    batches = LengthBuckets(lengths, 16, 10**6, 1).epoch(0)
+    padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    assert padded < 1.06 * lengths.sum()
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "batch_tokens", "message"), [(0, 5, "batch_size is 0"), (2, 0, "batch_tokens is 0"), (-1, 5, "batch_size is -1")]
+)
+def test_batches_of_nothing_are_refused(batch_size, batch_tokens, message):
+    with pytest.raises(ConfigError, match=message):
+        LengthBuckets(np.array([1, 2]), batch_size, batch_tokens, 0)

@@ -7,20 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexloom.errors import ConfigError, InputError
-from lexloom.text import blocks, readers
+from lexloom.text import blocks
+from lexloom.text.corpus import iterable_corpus, open_corpus
 from lexloom.text.documents import (
     Documents,
-    LengthBuckets,
     encode_blocks,
     encode_documents,
     encode_text,
     number_documents,
     read_documents,
+    starts_of,
+    take_rows,
 )
-from lexloom.text.labels import open_labelled
-from lexloom.text.ragged import starts_of
-from lexloom.text.readers import iterable_corpus, open_corpus
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
 
@@ -47,7 +45,7 @@ def decoded(documents, vocabulary):
 
 
 def read(documents, tokenizer="whitespace", **options):
-    return read_documents(iterable_corpus(documents), TokenizerConfig(tokenizer=tokenizer, vocab_size=40), **options)
+    return read_documents(iterable_corpus(documents).blocks(), TokenizerConfig(tokenizer=tokenizer, vocab_size=40), **options)
 
 
 def numbered(documents, trained=None, vocabulary=ALL, *, tokenizer="whitespace"):
@@ -58,7 +56,7 @@ def numbered(documents, trained=None, vocabulary=ALL, *, tokenizer="whitespace")
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of 64 bytes, and pieces of 16."""
-    monkeypatch.setattr(readers, "BLOCK_BYTES", 64)
+    monkeypatch.setattr("lexloom.text.corpus.BLOCK_BYTES", 64)
     monkeypatch.setattr(blocks, "PIECE_BYTES", 16)
 
 
@@ -105,12 +103,12 @@ def test_a_model_of_subwords_keeps_all_its_tokens_whatever_is_held_out(tokenizer
 @every_tokenizer
 def test_encoding_the_same_text_again_gives_the_same_ids(tokenizer):
     documents, vocabulary, model = numbered(TEXTS, [0, 2], tokenizer=tokenizer)
-    assert plain(encode_documents(iterable_corpus(TEXTS), model, vocabulary)) == plain(documents)
+    assert plain(encode_documents(iterable_corpus(TEXTS).blocks(), model, vocabulary)) == plain(documents)
 
 
 def test_words_of_another_text_that_have_no_id_are_unk():
     _, vocabulary, tokenizer = numbered(TEXTS)
-    other = encode_documents(iterable_corpus(["the bird", "", "sat"]), tokenizer, vocabulary)
+    other = encode_documents(iterable_corpus(["the bird", "", "sat"]).blocks(), tokenizer, vocabulary)
     assert decoded(other, vocabulary) == [["the", "<unk>"], [], ["sat"]]
 
 
@@ -118,23 +116,14 @@ def test_words_of_another_text_that_have_no_id_are_unk():
 def test_another_text_that_comes_as_tokens_is_not_split(tokenizer):
     _, vocabulary, model = numbered(TEXTS, tokenizer=tokenizer)
     known = vocabulary.tokens[-1]
-    other = encode_documents(iterable_corpus([[known, "the cat"], [], [known]]), model, vocabulary)
+    other = encode_documents(iterable_corpus([[known, "the cat"], [], [known]]).blocks(), model, vocabulary)
     assert decoded(other, vocabulary) == [[known, "<unk>"], [], [known]]
 
 
 def test_a_corpus_without_documents_encodes_as_none():
     _, vocabulary, tokenizer = numbered(TEXTS)
-    none = encode_documents(iterable_corpus([]), tokenizer, vocabulary)
+    none = encode_documents(iterable_corpus([]).blocks(), tokenizer, vocabulary)
     assert len(none) == 0 and none.ids.dtype == np.uint32 and none.starts.tolist() == [0]
-
-
-def test_rare_types_that_were_pruned_while_counting_are_unk():
-    words = [f"w{number}" for number in range(3000)]
-    counted = read([" ".join(["the"] * 3000), *words], max_types=50)
-    documents, vocabulary, *_ = number_documents(counted, np.arange(3001), ALL, SPECIALS)
-    assert len(vocabulary) < 3000
-    assert plain(documents)[0] == [vocabulary.id_of("the")] * 3000
-    assert {token for (token,) in decoded(documents, vocabulary)[1:]} <= {"<unk>", *words}
 
 
 def test_a_document_of_100_000_tokens_is_one_document():
@@ -152,11 +141,11 @@ def test_small_blocks_change_nothing(tmp_path, small_blocks, monkeypatch, tokeni
     path = tmp_path / "text"
     path.write_text("\n".join(texts), encoding="utf-8")
     config = TokenizerConfig(tokenizer=tokenizer, vocab_size=30)
-    counted = read_documents(open_corpus(path), config)
+    counted = read_documents(open_corpus(path).blocks(), config)
     documents, vocabulary, model, _ = number_documents(counted, np.arange(len(texts)), ALL, SPECIALS)
-    parts = list(encode_blocks(open_corpus(path), model, vocabulary))
+    parts = list(encode_blocks(open_corpus(path).blocks(), model, vocabulary))
     monkeypatch.undo()
-    whole = plain(encode_documents(iterable_corpus(texts), model, vocabulary))
+    whole = plain(encode_documents(iterable_corpus(texts).blocks(), model, vocabulary))
     assert len(parts) > 10
     assert [ids for part in parts for ids in plain(part)] == plain(documents) == whole
 
@@ -166,7 +155,7 @@ def test_a_document_of_many_blocks_comes_in_one_part(tmp_path, small_blocks):
     path = tmp_path / "text"
     path.write_text("\n".join(["a b", " ".join(words), "c"]))
     _, vocabulary, tokenizer = numbered(["a b c", " ".join(words)])
-    parts = [decoded(part, vocabulary) for part in encode_blocks(open_corpus(path), tokenizer, vocabulary)]
+    parts = [decoded(part, vocabulary) for part in encode_blocks(open_corpus(path).blocks(), tokenizer, vocabulary)]
     assert words in itertools.chain(*parts)
     assert list(itertools.chain(*parts)) == [["a", "b"], words, ["c"]]
 
@@ -175,29 +164,19 @@ def test_progress_is_told_to_the_last_byte(tmp_path, small_blocks):
     path = tmp_path / "text"
     path.write_text("\n".join(["ab cd"] * 50))
     told = []
-    read_documents(open_corpus(path), TokenizerConfig(), progress=told.append)
+    read_documents(open_corpus(path).blocks(), TokenizerConfig(), progress=told.append)
     assert len(told) > 2 and told == sorted(told) and told[-1] == 250
 
 
 @pytest.mark.parametrize("documents", [[], [""], ["", " \t"], [[]], [[], []]], ids=repr)
-def test_no_token_at_all_is_an_error(documents):
-    with pytest.raises(InputError, match=rf"^the iterable: no token in {len(documents)} documents$"):
-        read(documents)
+def test_documents_without_any_token_are_counted(documents):
+    assert plain(read(documents).documents) == [[]] * len(documents)
 
 
 @pytest.mark.parametrize("tokenizer", ["bpe", "unigram"])
 @pytest.mark.parametrize("documents", [[""], ["", ""]], ids=repr)
-def test_no_token_to_learn_from_is_the_same_error(tokenizer, documents):
-    with pytest.raises(InputError, match=f"no token in {len(documents)} documents"):
-        read(documents, tokenizer)
-
-
-def test_where_no_record_was_usable_the_error_names_the_first_bad_one(tmp_path):
-    path = tmp_path / "data"
-    path.write_text("one\ntwo\n")
-    expected = r"data: no token in 0 documents; 2 bad records were left out, the first: .*data:1: expected 2 tab-separated fields"
-    with pytest.raises(InputError, match=expected):
-        read_documents(open_labelled(path), TokenizerConfig())
+def test_subwords_can_be_learnt_from_nothing(tokenizer, documents):
+    assert plain(read(documents, tokenizer).documents) == [[]] * len(documents)
 
 
 # ---- one text --------------------------------------------------------------------------------------------------------------------------
@@ -216,7 +195,7 @@ def test_the_tokens_of_a_text_are_given_also_where_they_have_no_id():
 def test_a_text_is_encoded_as_in_a_corpus(tokenizer, text):
     _, vocabulary, model = numbered(TEXTS, tokenizer=tokenizer)
     tokens, ids = encode_text(text, model, vocabulary)
-    assert [ids.tolist()] == plain(encode_documents(iterable_corpus([text]), model, vocabulary))
+    assert [ids.tolist()] == plain(encode_documents(iterable_corpus([text]).blocks(), model, vocabulary))
     assert len(tokens) == len(ids)
 
 
@@ -272,93 +251,46 @@ def test_empty_documents_have_one_column():
     assert ids.tolist() == [[0], [0]] and lengths.tolist() == [0, 0]
 
 
-# ---- LengthBuckets ---------------------------------------------------------------------------------------------------------------------
+# ---- rows of different lengths ---------------------------------------------------------------------------------------------------------
 
-some_lengths = st.lists(st.integers(0, 12) | st.sampled_from([40, 100]), max_size=60)
-sizes = {"batch_size": st.integers(1, 7), "batch_tokens": st.integers(1, 50)}
+some_rows = st.lists(st.lists(st.integers(0, 99), max_size=5), max_size=8)
 
 
-def greedy(lengths, batch_size, batch_tokens):
-    """Documents by length, one added to a batch after the other until it is full."""
-    found = []
-    for number in sorted(range(len(lengths)), key=lambda number: lengths[number]):
-        columns = max(1, lengths[number])
-        if found and len(found[-1]) < batch_size and (len(found[-1]) + 1) * columns <= batch_tokens:
-            found[-1].append(number)
-        else:
-            found.append([number])
-    return found
+def ragged(rows, dtype=np.uint32):
+    """Rows as values and starts."""
+    return np.array(list(itertools.chain(*rows)), dtype), starts_of(np.array([len(row) for row in rows], np.int64))
+
+
+def rows_of(values, starts):
+    """Values and starts as rows."""
+    return [values[begin:end].tolist() for begin, end in itertools.pairwise(starts)]
 
 
 @few
-@given(lengths=some_lengths, **sizes)
-def test_sorted_batches_are_filled_one_after_the_other_from_the_shortest_on(lengths, batch_size, batch_tokens):
-    buckets = LengthBuckets(np.array(lengths, np.int64), batch_size, batch_tokens, 0)
-    found = buckets.sorted(np.arange(len(lengths)))
-    assert [batch.tolist() for batch in found] == greedy(lengths, batch_size, batch_tokens)
+@given(rows=some_rows)
+def test_starts_say_where_rows_begin_and_the_last_one_ends(rows):
+    values, starts = ragged(rows)
+    assert starts.dtype == np.int64 and starts[0] == 0 and starts[-1] == len(values)
+    assert rows_of(values, starts) == rows
 
 
-def test_some_documents_alone_can_be_sorted():
-    buckets = LengthBuckets(np.array([5, 1, 4, 2, 3]), 2, 100, 0)
-    assert [batch.tolist() for batch in buckets.sorted(np.array([0, 3, 4]))] == [[3, 4], [0]]
-
-
-@few
-@given(lengths=some_lengths, **sizes, seed=st.integers(0, 2**40), epoch=st.integers(0, 1000))
-def test_an_epoch_has_every_document_once_in_batches_within_their_bounds(lengths, batch_size, batch_tokens, seed, epoch):
-    batches = LengthBuckets(np.array(lengths, np.int64), batch_size, batch_tokens, seed).epoch(epoch)
-    assert sorted(number for batch in batches for number in batch.tolist()) == list(range(len(lengths)))
-    for batch in batches:
-        padded = len(batch) * max(1, *(lengths[number] for number in batch))
-        assert 1 <= len(batch) <= batch_size
-        assert len(batch) == 1 or padded <= batch_tokens
-
-
-def test_empty_documents_take_a_column_too():
-    batches = LengthBuckets(np.zeros(5, np.int64), 9, 2, 0).sorted(np.arange(5))
-    assert [batch.tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
-
-
-def test_a_document_longer_than_a_batch_is_alone():
-    batches = LengthBuckets(np.array([3, 100_000, 2, 60_000, 1]), 4, 1000, 7).epoch(0)
-    assert sorted(sorted(batch.tolist()) for batch in batches) == [[0, 2, 4], [1], [3]]
+def test_lengths_of_few_bits_do_not_overflow():
+    assert starts_of(np.array([200, 200], np.uint8)).tolist() == [0, 200, 400]
 
 
 @few
-@given(lengths=some_lengths, seed=st.integers(0, 2**40), epoch=st.integers(0, 1000))
-def test_the_order_depends_on_seed_and_epoch_alone(lengths, seed, epoch):
-    array = np.array(lengths, np.int64)
-    once = LengthBuckets(array, 3, 30, seed)
-    once.epoch(epoch + 1)
-    again = LengthBuckets(array, 3, 30, seed).epoch(epoch)
-    assert [batch.tolist() for batch in once.epoch(epoch)] == [batch.tolist() for batch in again]
+@given(rows=some_rows, longest=st.none() | st.integers(0, 6), data=st.data())
+def test_rows_are_copied_in_any_order_as_often_as_asked_for_and_cut(rows, longest, data):
+    numbers = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=12)) if rows else []
+    values, starts = take_rows(*ragged(rows), np.array(numbers, np.int64), longest)
+    assert rows_of(values, starts) == [rows[number][:longest] for number in numbers]
+    assert starts[0] == 0 and starts[-1] == len(values)
 
 
-def test_epochs_and_seeds_differ_in_which_documents_are_together():
-    lengths = np.arange(400) % 9
-    together = set()
-    for seed, epoch in itertools.product(range(3), range(3)):
-        batches = LengthBuckets(lengths, 4, 1000, seed).epoch(epoch)
-        together.add(frozenset(frozenset(batch.tolist()) for batch in batches))
-    assert len(together) == 9
-
-
-def test_the_batches_of_an_epoch_are_in_no_order_of_length():
-    lengths = np.arange(1, 201)
-    longest = [int(lengths[batch].max()) for batch in LengthBuckets(lengths, 4, 10_000, 1).epoch(0)]
-    assert longest != sorted(longest) and longest != sorted(longest, reverse=True)
-
-
-def test_little_of_a_batch_is_padding():
-    lengths = np.random.default_rng(1).geometric(0.02, 3000)
-    batches = LengthBuckets(lengths, 16, 10**6, 1).epoch(0)
-    padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
-    assert padded < 1.06 * lengths.sum()
-
-
-@pytest.mark.parametrize(
-    ("batch_size", "batch_tokens", "message"), [(0, 5, "batch_size is 0"), (2, 0, "batch_tokens is 0"), (-1, 5, "batch_size is -1")]
-)
-def test_batches_of_nothing_are_refused(batch_size, batch_tokens, message):
-    with pytest.raises(ConfigError, match=message):
-        LengthBuckets(np.array([1, 2]), batch_size, batch_tokens, 0)
+@pytest.mark.parametrize("dtype", [np.uint32, np.int64])
+def test_what_is_taken_is_a_copy_of_the_same_type(dtype):
+    values, starts = ragged([[1, 2], [], [3]], dtype)
+    taken, chosen = take_rows(values, starts, np.arange(3))
+    assert taken.dtype == dtype and chosen.dtype == np.int64
+    taken[:], chosen[:] = 0, 0
+    assert rows_of(values, starts) == [[1, 2], [], [3]]

@@ -7,14 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexloom.errors import ConfigError, InputError
-from lexloom.text import blocks, readers
 from lexloom.text.labels import open_labelled
 
 
-def pairs(corpus, read):
+def pairs(corpus):
     """What a corpus holds: (labels, text) of each document."""
-    texts = read(corpus)
-    return list(zip(corpus.labels().to_list(), texts, strict=True))
+    return [(labels, text) for frame in corpus.blocks() for text, labels in frame.select("text", "labels").iter_rows()]
 
 
 @pytest.fixture
@@ -37,20 +35,20 @@ def parsed(line, separator, allow_none=False):
 # ---- label<TAB>text ----------------------------------------------------------------------------------------------------------------
 
 
-def test_a_line_is_a_label_a_tab_and_a_text(written, read):
+def test_a_line_is_a_label_a_tab_and_a_text(written):
     corpus = open_labelled(written("pos\tgood film\nneg\tbad\ta tab\nso so\t\n"))
-    assert pairs(corpus, read) == [(["pos"], "good film"), (["neg"], "bad\ta tab"), (["so so"], "")]
+    assert pairs(corpus) == [(["pos"], "good film"), (["neg"], "bad\ta tab"), (["so so"], "")]
     assert not corpus.report.warnings()
 
 
 @settings(max_examples=100, deadline=None)
 @given(lines=st.lists(st.text("ab ,\té", max_size=8), max_size=12), separator=st.sampled_from([None, ",", " "]), allow_none=st.booleans())
-def test_lines_are_read_as_by_the_definition(tmp_path_factory, read, lines, separator, allow_none):
+def test_lines_are_read_as_by_the_definition(tmp_path_factory, lines, separator, allow_none):
     path = tmp_path_factory.mktemp("labelled") / "data"
     path.write_text("\n".join(lines), encoding="utf-8", newline="")
     corpus = open_labelled(path, separator=separator, allow_none=allow_none)
     rows = [parsed(line, separator, allow_none) for line in lines]
-    assert pairs(corpus, read) == [row for row in rows if row is not None]
+    assert pairs(corpus) == [row for row in rows if row is not None]
     bad = [number for number, (line, row) in enumerate(zip(lines, rows, strict=True), 1) if row is None and line.strip()]
     assert corpus.report.bad_lines == len(bad)
     if bad:
@@ -59,9 +57,8 @@ def test_lines_are_read_as_by_the_definition(tmp_path_factory, read, lines, sepa
 
 @pytest.mark.parametrize("separator", [None, "|"])
 @pytest.mark.parametrize("spaces", [True, False], ids=["words", "one long word"])
-def test_long_documents_in_small_blocks_keep_their_labels(tmp_path, read, monkeypatch, spaces, separator):
-    monkeypatch.setattr(readers, "BLOCK_BYTES", 64)
-    monkeypatch.setattr(blocks, "PIECE_BYTES", 16)
+def test_lines_longer_than_a_block_are_whole_and_keep_their_labels(tmp_path, monkeypatch, spaces, separator):
+    monkeypatch.setattr("lexloom.text.corpus.BLOCK_BYTES", 64)
     draw = random.Random(3)
     lines = []
     for _ in range(200):
@@ -70,7 +67,7 @@ def test_long_documents_in_small_blocks_keep_their_labels(tmp_path, read, monkey
     (tmp_path / "data").write_text("\n".join(lines), encoding="utf-8")
     corpus = open_labelled(tmp_path / "data", separator=separator)
     rows = [parsed(line, separator) for line in lines]
-    assert pairs(corpus, read) == [row for row in rows if row is not None]
+    assert pairs(corpus) == [row for row in rows if row is not None]
     assert corpus.report.bad_lines == sum(row is None and bool(line.strip()) for line, row in zip(lines, rows, strict=True))
 
 
@@ -82,34 +79,34 @@ def test_long_documents_in_small_blocks_keep_their_labels(tmp_path, read, monkey
         ("__label__a one\n__label__ two\n__label__b three\n", "data.txt:2: expected a word that begins with __label__, found none"),
     ],
 )
-def test_bad_lines_are_counted_and_the_first_located(written, read, data, first_bad):
+def test_bad_lines_are_counted_and_the_first_located(written, data, first_bad):
     corpus = open_labelled(written(data))
-    assert [labels for labels, _ in pairs(corpus, read)] == [["a"], ["b"]]
+    assert [labels for labels, _ in pairs(corpus)] == [["a"], ["b"]]
     assert corpus.report.bad_lines == 1
     assert corpus.report.first_bad.endswith(first_bad)
 
 
-def test_the_lines_of_several_files_are_one_corpus(written, read):
+def test_the_lines_of_several_files_are_one_corpus(written):
     corpus = open_labelled([written("a\tone\n", "first"), written("__label__b two\n", "second"), written("c\tthree\n", "third.tsv")])
-    assert pairs(corpus, read) == [(["a"], "one"), (["b"], "two"), (["c"], "three")]
+    assert pairs(corpus) == [(["a"], "one"), (["b"], "two"), (["c"], "three")]
 
 
-def test_a_second_reading_gathers_the_labels_anew(written, read):
+def test_a_second_reading_gives_the_same(written):
     corpus = open_labelled(written("a\tone\nb\ttwo\n"))
-    assert pairs(corpus, read) == pairs(corpus, read)
-    assert len(corpus.labels()) == 2
+    assert pairs(corpus) == pairs(corpus) == [(["a"], "one"), (["b"], "two")]
+    assert corpus.report.documents == 2
 
 
 # ---- fastText ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_words_that_begin_with_label_are_labels_wherever_they_stand(written, read):
+def test_words_that_begin_with_label_are_labels_wherever_they_stand(written):
     corpus = open_labelled(written("\ufeff__label__a __label__b-c good  film\nfine __label__d too\n__label__e\n"))
-    assert pairs(corpus, read) == [(["a", "b-c"], "good  film"), (["d"], "fine too"), (["e"], "")]
+    assert pairs(corpus) == [(["a", "b-c"], "good  film"), (["d"], "fine too"), (["e"], "")]
 
 
-def test_a_label_within_a_word_is_none(written, read):
-    assert pairs(open_labelled(written("__label__a not__label__b\n")), read) == [(["a"], "not__label__b")]
+def test_a_label_within_a_word_is_none(written):
+    assert pairs(open_labelled(written("__label__a not__label__b\n"))) == [(["a"], "not__label__b")]
 
 
 # ---- records -----------------------------------------------------------------------------------------------------------------------
@@ -119,7 +116,7 @@ EXPECTED = [(["a", "b"], "one, two"), (["c"], "three")]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "data"])
-def test_two_fields_of_records(tmp_path, read, name):
+def test_two_fields_of_records(tmp_path, name):
     frame, path = pl.DataFrame(RECORDS), tmp_path / name
     if name == "a.parquet":
         frame.write_parquet(path)
@@ -127,9 +124,9 @@ def test_two_fields_of_records(tmp_path, read, name):
         frame.write_ndjson(path)
     else:
         frame.write_csv(path, separator="\t" if name == "a.tsv" else ",")
-    assert pairs(open_labelled(path, text_field="text", label_field="stars", separator="|"), read) == EXPECTED
+    assert pairs(open_labelled(path, text_field="text", label_field="stars", separator="|")) == EXPECTED
     whole = open_labelled(path, text_field="text", label_field="stars")
-    assert pairs(whole, read) == [(["a|b"], "one, two"), (["c"], "three")]
+    assert pairs(whole) == [(["a|b"], "one, two"), (["c"], "three")]
 
 
 @pytest.mark.parametrize(
@@ -137,34 +134,34 @@ def test_two_fields_of_records(tmp_path, read, name):
     [(3, ["3"]), (True, ["true"]), (["a", "b"], ["a", "b"]), ([1, False], ["1", "false"]), (" a ", ["a"])],
     ids=repr,
 )
-def test_a_label_may_be_a_number_a_truth_or_a_list(written, read, value, labels):
+def test_a_label_may_be_a_number_a_truth_or_a_list(written, value, labels):
     path = written(json.dumps({"text": "one", "label": value}), "a.jsonl")
-    assert pairs(open_labelled(path, text_field="text", label_field="label"), read) == [(labels, "one")]
+    assert pairs(open_labelled(path, text_field="text", label_field="label")) == [(labels, "one")]
 
 
 @pytest.mark.parametrize("value", [None, 1.5, [], "", " ", ["a", None], {"a": 1}], ids=repr)
-def test_what_is_no_label_is_a_bad_record(written, read, value):
+def test_what_is_no_label_is_a_bad_record(written, value):
     lines = [json.dumps({"text": "one", "label": label}) for label in ("a", value)]
     corpus = open_labelled(written("\n".join(lines), "a.jsonl"), text_field="text", label_field="label")
-    assert pairs(corpus, read) == [(["a"], "one")]
+    assert pairs(corpus) == [(["a"], "one")]
     assert corpus.report.first_bad.endswith(f"a.jsonl:2: field 'label' is {value!r}, expected a label")
 
 
-def test_a_text_that_is_none_is_a_bad_record(written, read):
+def test_a_text_that_is_none_is_a_bad_record(written):
     lines = ['{"text": "one", "label": "a"}', '{"text": 2, "label": "b"}', '{"label": "b"}']
     corpus = open_labelled(written("\n".join(lines), "a.jsonl"), text_field="text", label_field="label")
-    assert pairs(corpus, read) == [(["a"], "one")]
+    assert pairs(corpus) == [(["a"], "one")]
     assert corpus.report.bad_lines == 2
     assert corpus.report.first_bad.endswith("a.jsonl:2: field 'text' is int, expected a string")
 
 
 @pytest.mark.parametrize(("text_field", "label_field"), [("body", "stars"), ("text", "label")])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
-def test_an_unknown_field_is_an_error_that_lists_the_fields(tmp_path, read, name, text_field, label_field):
+def test_an_unknown_field_is_an_error_that_lists_the_fields(tmp_path, name, text_field, label_field):
     frame, path = pl.DataFrame(RECORDS), tmp_path / name
     {"a.csv": frame.write_csv, "a.jsonl": frame.write_ndjson, "a.parquet": frame.write_parquet}[name](path)
     with pytest.raises(InputError, match=r"no field '(body|label)'; fields: id, text, stars"):
-        read(open_labelled(path, text_field=text_field, label_field=label_field))
+        pairs(open_labelled(path, text_field=text_field, label_field=label_field))
 
 
 # ---- options -----------------------------------------------------------------------------------------------------------------------
@@ -183,9 +180,9 @@ def test_options_that_make_no_sense_are_refused(written, options, message):
         open_labelled(written("a\tone\n"), **options)
 
 
-def test_records_without_fields_named_are_an_error(written, read):
+def test_records_without_fields_named_are_an_error(written):
     with pytest.raises(InputError, match=r"a\.csv: holds records; say with --text-field and --label-field"):
-        read(open_labelled(written("text,label\none,a\n", "a.csv")))
+        pairs(open_labelled(written("text,label\none,a\n", "a.csv")))
 
 
 def test_the_options_are_in_the_fingerprint(written):
@@ -202,8 +199,8 @@ def test_the_options_are_in_the_fingerprint(written):
         ("a.jsonl", '{"text": "one", "label": ["x"]}\n{"text": "two", "label": []}\n', {"text_field": "text", "label_field": "label"}),
     ],
 )
-def test_documents_without_a_label_are_kept_where_that_is_allowed(written, read, name, data, fields):
+def test_documents_without_a_label_are_kept_where_that_is_allowed(written, name, data, fields):
     path = written(data, name)
     refused, kept = (open_labelled(path, allow_none=allowed, **fields) for allowed in (False, True))
-    assert pairs(refused, read) == [(["x"], "one")] and refused.report.bad_lines == 1
-    assert pairs(kept, read) == [(["x"], "one"), ([], "two")] and not kept.report.warnings()
+    assert pairs(refused) == [(["x"], "one")] and refused.report.bad_lines == 1
+    assert pairs(kept) == [(["x"], "one"), ([], "two")] and not kept.report.warnings()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexloom.errors import InputError
-from lexloom.text.readers import open_corpus
+from lexloom.text.corpus import open_corpus
 
 field_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=30)
 
@@ -69,7 +69,7 @@ def test_bad_records_are_counted_and_the_first_located(tmp_path, read, name, dat
     kept = open_corpus(tmp_path / name, field="text", keep_bad=True)
     place = int(first_bad.split(":")[1]) - (1 if name.endswith("jsonl") else 2)
     assert read(kept) == [*documents[:place], "", *documents[place:]]
-    assert kept.report.warnings()[0].startswith("1 bad record was taken for an empty text; the first: ")
+    assert kept.report.warnings()[0].startswith("1 bad record was read as an empty text; the first: ")
 
 
 def test_nulls_in_parquet_are_bad_records(tmp_path, read):

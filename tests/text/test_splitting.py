@@ -6,10 +6,11 @@ import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.text.twin import split_tokens
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from lexloom.text.splitting import _NFC_MAY_CHANGE, make_splitter
-from lexloom.text.tokenizers import TokenizerConfig, make_tokenizer, split_tokens
+from lexloom.text.tokenizers import TokenizerConfig, make_tokenizer
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 telling_text = st.text(

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
+from tests.text.twin import split_tokens
 from tokenizers import Tokenizer
 
 from lexloom.errors import FormatError, InputError
-from lexloom.text.readers import iterable_corpus, open_corpus
+from lexloom.tensors import checksum, write_tensors
+from lexloom.text.corpus import iterable_corpus, open_corpus
 from lexloom.text.store import TokenStore, build_store, encode_corpus, open_or_build_store
-from lexloom.text.tokenizers import TokenizerConfig, learn, split_tokens
+from lexloom.text.tokenizers import TokenizerConfig, learn
 from lexloom.text.vocabulary import VocabularyConfig
 
 ALL = VocabularyConfig(min_count=1)
@@ -157,18 +159,6 @@ def test_token_lists_are_not_split_and_special_texts_are_counted(tmp_path):
     assert json.loads(store.tokenizer.json)["pre_tokenizer"] == {"type": "WhitespaceSplit"}
 
 
-def test_bounded_counting_is_exact_for_the_words_that_survive(tmp_path):
-    generator = np.random.default_rng(1)
-    texts = [" ".join(f"w{number}" for number in generator.zipf(1.3, 200) % 5000) for _ in range(300)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lexloom.text.encode._ROWS_BYTES", 2000)
-        whole = build_store(iterable_corpus(texts), tmp_path / "whole", vocabulary=VocabularyConfig(20))
-        bounded = build_store(iterable_corpus(texts), tmp_path / "bounded", vocabulary=VocabularyConfig(20, max_types=1200))
-    assert bounded.vocabulary.report["pruned"]["types"] > 500
-    assert bounded.vocabulary.tokens == whole.vocabulary.tokens
-    assert (bounded.vocabulary.counts == whole.vocabulary.counts).all() and (bounded.ids == whole.ids).all()
-
-
 def test_progress_is_told_in_bytes(tmp_path, corpus_file):
     told = []
     build_store(open_corpus(corpus_file), tmp_path / "store", progress=told.append)
@@ -192,19 +182,20 @@ def flip_last_byte(path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: flip_last_byte(path / "tokens.safetensors"), "starts is damaged"),
+        (lambda path: flip_last_byte(path / "tokens.safetensors"), "ids: damaged or changed"),
         (lambda path: (path / "tokens.safetensors").write_bytes((path / "tokens.safetensors").read_bytes()[:-8]), "tokens.safetensors"),
         (lambda path: (path / "tokens.safetensors").unlink(), "tokens.safetensors: missing"),
         (lambda path: (path / "store.json").unlink(), "store.json: missing"),
         (lambda path: (path / "store.json").write_text("{"), "store.json: not valid JSON"),
-        (lambda path: (path / "store.json").write_text("{}"), "not the header of a token store"),
+        (lambda path: (path / "store.json").write_text("{}"), "its format is None, expected 'lexloom store'"),
         (lambda path: (path / "tokenizer.json").write_text("{}"), "tokenizer.json: damaged or changed"),
         (lambda path: (path / "tokenizer.json").unlink(), "tokenizer.json: missing"),
         (lambda path: (path / "vocabulary.json").unlink(), "vocabulary.json: missing"),
-        (lambda path: edit(path / "store.json", version=2), "version 2"),
+        (lambda path: edit(path / "store.json", format_version=1), "store format version 1, this lexloom reads 2"),
         (lambda path: edit(path / "store.json", tokens=3), "the header says"),
-        (lambda path: edit(path / "store.json", checksums=None), "store.json: damaged"),
-        (lambda path: edit(path / "store.json", segmenter=[1]), "store.json: damaged"),
+        (lambda path: drop(path / "store.json", "report"), "store.json: damaged: report missing"),
+        (lambda path: edit(path / "store.json", checksums=None), "what the header says of vocabulary and tokenizer is damaged"),
+        (lambda path: edit(path / "store.json", segmenter=[1]), "what the header says of vocabulary and tokenizer is damaged"),
         (lambda path: edit(path / "vocabulary.json", specials={"unk": "the"}), "vocabulary.json: damaged or changed"),
     ],
 )
@@ -212,6 +203,41 @@ def test_damage_is_named(store_path, damage, message):
     damage(store_path)
     with pytest.raises(FormatError, match=message):
         TokenStore.open(store_path)
+
+
+def forge(path, **changes):
+    """Write other arrays, with checksums that fit."""
+    arrays = load_file(path / "tokens.safetensors") | changes
+    write_tensors(path / "tokens.safetensors", arrays)
+    sums = {name: checksum(array) for name, array in arrays.items()}
+    header = json.loads((path / "store.json").read_text())
+    edit(path / "store.json", checksums=header["checksums"] | sums)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ids": np.array([1, 2, 3, 1, 4, 5, 1, 2, 200_000_000], np.uint32)}, "id 200000000 in a vocabulary of 7 tokens"),
+        ({"starts": np.array([1, 6, 6, 9])}, "starts do not ascend from 0 to 9"),
+        ({"starts": np.array([0, 6, 6, 8])}, "starts do not ascend from 0 to 9"),
+        ({"starts": np.array([0, 10, 6, 9])}, "starts do not ascend from 0 to 9"),
+    ],
+    ids=["an id without a token", "a later beginning", "an early end", "not ascending"],
+)
+def test_arrays_that_would_crash_a_compiled_loop_are_refused(store_path, changes, message):
+    forge(store_path, **changes)
+    with pytest.raises(FormatError, match=message):
+        TokenStore.open(store_path)
+
+
+def test_both_arrays_are_aligned_to_their_type(store_path):
+    store = TokenStore.open(store_path)
+    assert len(store.ids) % 2 == 1
+    assert store.starts.ctypes.data % 8 == 0 and store.ids.ctypes.data % 4 == 0
+
+
+def drop(path, field):
+    path.write_text(json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != field}))
 
 
 def edit(path, **changes):
@@ -260,7 +286,7 @@ def test_a_store_is_made_anew_for_another_text_or_options(store_path, corpus_fil
 
 def test_a_damaged_store_is_not_reused_but_refused(store_path, corpus_file):
     flip_last_byte(store_path / "tokens.safetensors")
-    with pytest.raises(FormatError, match="starts is damaged"):
+    with pytest.raises(FormatError, match="ids: damaged or changed"):
         open_or_build_store(open_corpus(corpus_file), store_path, TokenizerConfig(), ALL)
 
 

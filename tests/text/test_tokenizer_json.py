@@ -3,9 +3,10 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.text.twin import split_tokens
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 
-from lexloom.text.tokenizers import TokenizerConfig, learn, make_tokenizer, split_tokens, with_vocabulary
+from lexloom.text.tokenizers import TokenizerConfig, learn, make_tokenizer, with_vocabulary
 
 TEXTS = ["the lower the newer the wider, the lowest newest widest", "low new wide"] * 10
 

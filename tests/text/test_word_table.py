@@ -1,4 +1,4 @@
-"""The compiled way to ids, beside the plain one."""
+"""The compiled table beside the one that is a dictionary."""
 
 import itertools
 
@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from lexloom.text import encode
 from lexloom.text.blocks import Block, block_of
-from lexloom.text.encode import FixedEncoder, OpenEncoder
+from lexloom.text.encode import WordEncoder, fixed_encoder
 from lexloom.text.tokenizers import TokenizerConfig, make_tokenizer
 from lexloom.text.vocabulary import Vocabulary
 from lexloom.text.word_table import kinds_of
@@ -42,7 +43,7 @@ def counted(encoder, blocks):
     found = encoded(encoder, blocks)
     tail = encoder.tokens_from(2)
     types = encoder.finish()
-    return found, tail, types.tokens, types.ids.tolist(), types.counts[: len(types.tokens)].tolist()
+    return found, tail, types.tokens, types.counts.tolist()
 
 
 @pytest.mark.parametrize("config", tokenizers, ids=str)
@@ -52,7 +53,7 @@ def counted(encoder, blocks):
 @example(blocks=[["abcdefgh abcdefghi abcdefghij abcdefgh\0", "ab\0 ab", ""], ["abcdefghi abcdefghj", " \u3000 "]])
 def test_it_counts_as_the_plain_way_does(config, takes_over, blocks):
     tokenizer = make_tokenizer(config)
-    plain, fast = OpenEncoder(tokenizer, known=["ab", "c"]), OpenEncoder(tokenizer, known=["ab", "c"])
+    plain, fast = WordEncoder(tokenizer, ["ab", "c"]), WordEncoder(tokenizer, ["ab", "c"])
     blocks = [text_block(texts) for texts in blocks]
     with pytest.MonkeyPatch.context() as patch:
         expected = counted(plain, blocks)
@@ -68,10 +69,10 @@ def test_it_counts_as_the_plain_way_does(config, takes_over, blocks):
 def test_tokens_are_not_cut(blocks):
     tokenizer = make_tokenizer(TokenizerConfig("whitespace"))
     blocks = [token_block(tokens) for tokens in blocks]
-    expected = counted(OpenEncoder(tokenizer), blocks)
+    expected = counted(WordEncoder(tokenizer), blocks)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encode, "_LARGE", 0)
-        assert counted(OpenEncoder(tokenizer), blocks) == expected
+        assert counted(WordEncoder(tokenizer), blocks) == expected
 
 
 @settings(max_examples=40, deadline=None)
@@ -80,16 +81,16 @@ def test_with_a_vocabulary_what_it_lacks_is_unknown(texts):
     tokenizer = make_tokenizer(TokenizerConfig())
     vocabulary = Vocabulary(["<pad>", "<unk>", "a", "中", "abc"], np.zeros(5), {"unk": "<unk>", "pad": "<pad>"})
     blocks = [text_block([*texts, "a zebra abc <unk>"])] * 2
-    expected = encoded(FixedEncoder(tokenizer, vocabulary), blocks)
+    expected = encoded(fixed_encoder(tokenizer, vocabulary), blocks)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encode, "_LARGE", 0)
-        assert encoded(FixedEncoder(tokenizer, vocabulary), blocks) == expected
+        assert encoded(fixed_encoder(tokenizer, vocabulary), blocks) == expected
 
 
 @pytest.mark.parametrize("size", [1, 30])
 def test_it_grows_with_its_tokens(monkeypatch, size):
     tokens = [f"{number}{'x' * size}" for number in range(70_000)]
-    encoder = OpenEncoder(make_tokenizer(TokenizerConfig("whitespace")))
+    encoder = WordEncoder(make_tokenizer(TokenizerConfig("whitespace")))
     monkeypatch.setattr(encode, "_LARGE", 0)
     (first, lengths), (again, _) = (encoder.encode(text_block([" ".join(tokens), "a" * 50_000])) for _ in range(2))
     assert first.tolist() == again.tolist() == list(range(len(tokens) + 1)) and sum(lengths) == len(first)
@@ -97,16 +98,31 @@ def test_it_grows_with_its_tokens(monkeypatch, size):
     assert types.tokens == [*tokens, "a" * 50_000] and set(types.counts.tolist()) == {2}
 
 
-def test_where_names_may_be_forgotten_the_plain_way_stays(monkeypatch):
-    encoder = OpenEncoder(make_tokenizer(TokenizerConfig("whitespace")), max_types=2)
+@pytest.mark.parametrize("tokenizer", ["jieba", "splitter"])
+def test_what_the_loops_cannot_cut_is_split_before(tmp_path, monkeypatch, tokenizer):
+    if tokenizer == "splitter":
+        library = Tokenizer(models.WordLevel({"<unk>": 0}, unk_token="<unk>"))
+        library.pre_tokenizer = pre_tokenizers.CharDelimiterSplit("-")
+        library.save(str(tmp_path / "t.json"))
+        tokenizer = str(tmp_path / "t.json")
+    made = make_tokenizer(TokenizerConfig(tokenizer))
+    assert made.by_character is None
+    blocks = [text_block(["我来到北京清华大学", "", "a-b c-a"]), text_block(["北京-a"])]
+    expected = counted(WordEncoder(made), blocks)
     monkeypatch.setattr(encode, "_LARGE", 0)
-    encoder.encode(text_block(["a a b b c d e"]))
-    assert encoder.finish().tokens == ["a", "b"]
+    assert counted(WordEncoder(made), blocks) == expected
 
 
-@pytest.mark.parametrize("tokenizer", ["bpe", "jieba"])
-def test_what_is_no_run_of_characters_is_left_to_the_tokenizer(tokenizer):
-    assert make_tokenizer(TokenizerConfig(tokenizer)).cut is None
+def test_small_blocks_together_are_a_large_text(monkeypatch):
+    monkeypatch.setattr(encode, "_LARGE", 20)
+    encoder = WordEncoder(make_tokenizer(TokenizerConfig("whitespace")))
+    kinds = []
+    for _ in range(4):
+        ids, _ = encoder.encode(text_block(["a b c d"]))
+        assert ids.tolist() == [0, 1, 2, 3]
+        kinds.append(type(encoder._table).__name__)
+    assert kinds == ["DictTable", "DictTable", "WordTable", "WordTable"]
+    assert encoder.finish().counts.tolist() == [4, 4, 4, 4]
 
 
 @pytest.mark.parametrize("patterns", [(r"\w", r"[^\w\s]"), (r"\S",), (r"[ab\x{20000}]", r"[b-d]", r"\x{10ffff}")])

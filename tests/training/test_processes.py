@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from lexloom.cli import main
-from lexloom.models.classification import load_classifier
-from lexloom.models.language_model import LanguageModel
-from lexloom.text.documents import LengthBuckets
-from lexloom.text.readers import iterable_corpus
+from lexloom.models.language_model.network import LanguageModel
+from lexloom.models.loading import load_model
+from lexloom.text.batches import LengthBuckets
+from lexloom.text.corpus import iterable_corpus
 from lexloom.vectors.formats import write_folder
 from lexloom.vectors.table import Vectors
 
@@ -80,7 +80,7 @@ def test_a_killed_and_an_interrupted_training_go_on_as_if_nothing_had_happened(t
         patch.setattr(LanguageModel, "measure", interrupted)
         assert train_here(text, "--out", broken, *rest, "--resume") == 130
     told, complaint = capfd.readouterr()
-    line = f"interrupted after {killed_after + 2} whole epochs: its checkpoint is kept; the same command with --resume goes on"
+    line = f"interrupted in epoch {killed_after + 3}: its checkpoint is kept; the same command with --resume continues"
     assert complaint == f"lexloom: error: {line}\n"
     assert told.startswith("reused text: ")
     assert "epoch 1 " not in told  # what was done is not done again
@@ -157,6 +157,23 @@ def test_two_processes_train_the_classifier_that_one_does(tmp_path, capfd, monke
     ]
     assert sorted(path.name for path in together.iterdir()) == sorted(path.name for path in alone.iterdir())
     texts = [line.split("\t")[1] for line in (tmp_path / "test.tsv").read_text().splitlines()]
-    found = [np.concatenate(list(load_classifier(folder).predict_corpus(iterable_corpus(texts)))) for folder in (alone, together)]
+    found = [np.concatenate(list(load_model(folder).predict_blocks(iterable_corpus(texts).blocks()))) for folder in (alone, together)]
     np.testing.assert_allclose(found[1], found[0], rtol=1e-4)
     assert len(set(found[0].argmax(1))) == 2
+
+
+def test_an_error_of_the_first_process_ends_both_with_one_line(tmp_path):
+    (tmp_path / "one.tsv").write_text("pos\tgood\npos\tfine\n")
+    both = ["--devices", 2, "--strategy", "ddp", "--accelerator", "cpu", "--threads", 1]
+    arguments = command(tmp_path / "one.tsv", "--out", tmp_path / "out", *both, noun="classifier")
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 2
+    line, *more = done.stderr.splitlines()
+    assert line.startswith("lexloom: error: ") and "single label" in line
+    assert more == []
+
+
+@pytest.mark.parametrize("noun", ["lm", "classifier"])
+def test_standard_input_is_refused_where_several_processes_read(noun, tmp_path, capfd):
+    assert train_here("-", "--out", tmp_path / "out", "--devices", 2, "--batch-size", 4, "--accelerator", "cpu", noun=noun) == 2
+    assert "can be read only once, but 2 processes read it" in capfd.readouterr().err

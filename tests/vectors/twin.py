@@ -1,4 +1,4 @@
-"""The kernels once more, in plain NumPy and float64, one step at a time: what they must compute, written to be read."""
+"""The kernel in plain NumPy and float64, one step at a time: what it must compute, written to be read."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ MASK = (1 << 64) - 1
 
 
 class Draws:
-    """The generator of the kernels, in Python integers."""
+    """The random generator of the kernel, in Python integers."""
 
     def __init__(self, state: int) -> None:
         self.state = state
@@ -48,38 +48,38 @@ def sigmoid(z: np.ndarray | float) -> np.ndarray | float:
     return 1 / (1 + np.exp(-z))
 
 
-def thin(document: np.ndarray, keep: np.ndarray, draws: Draws) -> list[int]:
+def subsample(document: np.ndarray, keep: np.ndarray, draws: Draws) -> list[int]:
     return [int(word) for word in document if (draws.next() >> 32) < int(keep[word])]
 
 
-def contexts(line: list[int], i: int, reach: int) -> list[int]:
-    return [j for j in range(max(0, i - reach), min(len(line), i + reach + 1)) if j != i]
+def contexts(line: list[int], i: int, radius: int) -> list[int]:
+    return [j for j in range(max(0, i - radius), min(len(line), i + radius + 1)) if j != i]
 
 
-def window(documents, keep, noise, learns, source, target, options, rate, slope, state) -> Result:
-    """Negatives shared by a window. A position's input row is private while any window can reach it."""
+def train(documents, keep, noise, trainable, input, output, options, rate, slope, state) -> Result:
+    """All contexts of a centre share its negatives. The input row of a position is private while a window can reach it."""
     draws, loss, terms, words, seen = Draws(state), 0.0, 0, 0, 0
     for document in filter(len, documents):  # nothing is drawn for an empty one
-        line = thin(document, keep, draws)
+        line = subsample(document, keep, draws)
         words += len(line)
         following = [draws.negative(noise) for _ in range(options.negative)]
         private: dict[int, np.ndarray] = {}
         before: dict[int, np.ndarray] = {}
 
         def leave(j, line=line, private=private, before=before):
-            if learns[line[j]]:
-                source[line[j]] += private[j] - before[j]
+            if trainable[line[j]]:
+                input[line[j]] += private[j] - before[j]
             del private[j]
 
         for i, centre in enumerate(line):
             negatives, following = following, [draws.negative(noise) for _ in range(options.negative)]
             draws.next()
-            reach = 1 + (((draws.state >> 32) * options.window) >> 32) if options.shrink else options.window
+            radius = 1 + (((draws.state >> 32) * options.window) >> 32) if options.shrink else options.window
             for j in range(max(0, len(before)), min(len(line), i + options.window + 1)):
-                private[j], before[j] = source[line[j]].copy(), source[line[j]].copy()
+                private[j], before[j] = input[line[j]].copy(), input[line[j]].copy()
             if i - options.window - 1 >= 0:
                 leave(i - options.window - 1)
-            around = contexts(line, i, reach)
+            around = contexts(line, i, radius)
             if not around:
                 continue
             outputs = [centre] + [word for word in negatives if word != centre]
@@ -87,51 +87,17 @@ def window(documents, keep, noise, learns, source, target, options, rate, slope,
             rows = np.array([private[j] for j in around])
             if options.cbow:
                 rows = rows.sum(axis=0, keepdims=True) / (len(around) if options.mean else 1)
-            heads = target[outputs]
+            heads = output[outputs]
             scores = rows @ heads.T
             right = np.where(labels == 1, scores, -scores)
             loss += np.log1p(np.exp(-right)).sum()
             terms += right.size
             g = (rate + slope * (seen + i)) * (labels - sigmoid(scores))
             step = g @ heads
-            np.add.at(target, outputs, g.T @ rows)
+            np.add.at(output, outputs, g.T @ rows)
             for c, j in enumerate(around):
                 private[j] += step[0] / (1 if options.mean else len(around)) if options.cbow else step[c]
         for j in sorted(private):
             leave(j)
-        seen += len(document)
-    return Result(loss, terms, words)
-
-
-def pair(documents, keep, noise, learns, source, target, options, rate, slope, state) -> Result:
-    """word2vec.c's order: fresh negatives for each pair, every output row moved at once."""
-    draws, loss, terms, words, seen = Draws(state), 0.0, 0, 0, 0
-    for document in filter(len, documents):  # nothing is drawn for an empty one
-        line = thin(document, keep, draws)
-        words += len(line)
-        for i, centre in enumerate(line):
-            draws.next()
-            reach = 1 + (((draws.state >> 32) * options.window) >> 32) if options.shrink else options.window
-            around = contexts(line, i, reach)
-            alpha = rate + slope * (seen + i)
-            for group in [around] if options.cbow else [[j] for j in around]:
-                if not group:
-                    continue
-                h = sum(source[line[j]] for j in group) / (len(group) if options.mean and options.cbow else 1)
-                error = np.zeros_like(h)
-                for k in range(options.negative + 1):
-                    word = centre if k == 0 else draws.negative(noise)
-                    if k > 0 and word == centre:
-                        continue
-                    score = float(h @ target[word])
-                    label = 1.0 if k == 0 else 0.0
-                    loss += np.log1p(np.exp(-score if label else score))
-                    terms += 1
-                    g = alpha * (label - sigmoid(score))
-                    error += g * target[word]
-                    target[word] += g * h
-                for j in group:
-                    if learns[line[j]]:
-                        source[line[j]] += error / (len(group) if options.cbow and not options.mean else 1)
         seen += len(document)
     return Result(loss, terms, words)

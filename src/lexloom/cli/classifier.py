@@ -1,20 +1,22 @@
-"""`lexloom classifier ...`: train text classifiers, let them predict, judge them, ask them why."""
+"""`lexloom classifier ...`: train text classifiers, predict, evaluate, explain, compare, export."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from lexloom.cli.model import Accelerator, Flag, Json, loaded, noun, part, progress, show_finished
 from lexloom.cli.show import show_json, warn, warn_of_text
 from lexloom.errors import ConfigError
-from lexloom.models.classifier_config import (
+from lexloom.models.classifier.options import (
     ClassifierConfig,
     ClassifierEmbeddingConfig,
     ClassifierOptions,
     ClassifierRecurrentConfig,
+    ClassifierTrainingConfig,
     ClassifierVocabularyConfig,
     DocumentConfig,
     Encoder,
@@ -22,142 +24,137 @@ from lexloom.models.classifier_config import (
     refuse_unused,
 )
 from lexloom.options import check_whole
+from lexloom.run_folder import RunConfig
 from lexloom.text.tokenizers import TokenizerConfig
-from lexloom.training.config import ClassifierTrainingConfig
-from lexloom.version import __version__
 
 if TYPE_CHECKING:
-    from lexloom.models.classification import Predictor
+    from lexloom.text.examples import Examples
 
-app = App(
-    name="classifier",
-    help="Train text classifiers, let them predict, judge them, ask them why.",
-    version=__version__,
-    help_format="markdown",
-    default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
+KINDS = ("classifier", "linear-classifier")
+Model = Annotated[ClassifierConfig, part("Model", 1)]
+Embedding = Annotated[ClassifierEmbeddingConfig, part("Embedding", 2)]
+Recurrent = Annotated[ClassifierRecurrentConfig, part("Recurrent layers (rnn encoder only)", 3)]
+Linear = Annotated[LinearConfig, part("Features (linear encoder only)", 4)]
+Batches = Annotated[DocumentConfig, part("Documents", 5)]
+Training = Annotated[ClassifierTrainingConfig, part("Training", 6)]
+Text = Annotated[TokenizerConfig, part("Text", 7)]
+Vocabulary = Annotated[ClassifierVocabularyConfig, part("Vocabulary", 8)]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What `train` and `compare` have in common."""
+
+    valid: str | None = None
+    """Documents to validate on after each epoch. Default: a tenth of the documents of each label."""
+    test: str | None = None
+    """Documents to evaluate on at the end."""
+    model: Model = ClassifierConfig()
+    embedding: Embedding = ClassifierEmbeddingConfig()
+    recurrent: Recurrent = ClassifierRecurrentConfig()
+    linear: Linear = LinearConfig()
+    batches: Batches = DocumentConfig()
+    training: Training = ClassifierTrainingConfig()
+    tokenizer: Text = TokenizerConfig()
+    vocabulary: Vocabulary = ClassifierVocabularyConfig()
+    text_field: str | None = None
+    """The field with the text in CSV, TSV, JSONL and Parquet."""
+    label_field: str | None = None
+    """The field with the label."""
+    separator: str | None = None
+    """What separates the labels of a document. Default: all that is before the tab, or in the field, is one label."""
+
+    def options(self, encoders: Sequence[Encoder]) -> ClassifierOptions:
+        """Gather the options; refuse those that none of the encoders has."""
+        parts = self.model, self.embedding, self.recurrent, self.linear, self.batches, self.training, self.tokenizer, self.vocabulary
+        options = ClassifierOptions(*parts)
+        refuse_unused(options, encoders)
+        return options
+
+    def open(self, name: str | list[str]) -> "Examples":
+        """Open documents with labels."""
+        from lexloom.text.labels import open_labelled
+
+        fields = {"text_field": self.text_field, "label_field": self.label_field, "separator": self.separator}
+        return open_labelled(name, **fields, allow_none=self.model.multi_label is True)
+
+    def valid_and_test(self) -> "tuple[Examples | None, Examples | None]":
+        """Open the validation and the test documents."""
+        return None if self.valid is None else self.open(self.valid), None if self.test is None else self.open(self.test)
+
+
+app = noun(
+    "classifier",
+    "Train text classifiers; predict, evaluate, explain, compare, export.",
+    "out valid test encoder encoders vectors epochs lowercase min-count threads resume",
 )
-
-Flat = Parameter(name="*")
-Positional = Parameter(allow_leading_hyphen=True)
-Flag = Parameter(negative="")
 
 
 @app.command
 def train(
-    inputs: Annotated[list[str], Positional],
+    inputs: list[str],
     /,
     *,
     out: str,
-    valid: str | None = None,
-    test: str | None = None,
-    model: Annotated[ClassifierConfig, Flat] = ClassifierConfig(),  # noqa: B008 (frozen)
-    embedding: Annotated[ClassifierEmbeddingConfig, Flat] = ClassifierEmbeddingConfig(),  # noqa: B008
-    recurrent: Annotated[ClassifierRecurrentConfig, Flat] = ClassifierRecurrentConfig(),  # noqa: B008
-    linear: Annotated[LinearConfig, Flat] = LinearConfig(),  # noqa: B008
-    batches: Annotated[DocumentConfig, Flat] = DocumentConfig(),  # noqa: B008
-    training: Annotated[ClassifierTrainingConfig, Flat] = ClassifierTrainingConfig(),  # noqa: B008
-    splitting: Annotated[TokenizerConfig, Flat] = TokenizerConfig(),  # noqa: B008
-    counting: Annotated[ClassifierVocabularyConfig, Flat] = ClassifierVocabularyConfig(),  # noqa: B008
-    text_field: str | None = None,
-    label_field: str | None = None,
-    separator: str | None = None,
-    resume: Annotated[bool, Flag] = False,
-    overwrite: Annotated[bool, Flag] = False,
+    given: Annotated[Given, Parameter(name="*")] = Given(),
+    resume: Flag = False,
+    overwrite: Flag = False,
     config: str | None = None,
 ) -> None:
-    """Train a text classifier on documents with labels, and save it in a folder.
+    """Train a text classifier on documents with labels.
 
     Args:
-        inputs: Files, globs, folders or URLs, compressed or not; - is standard input. A line is a label, a tab and a text, or has labels as
-            words that begin with `__label__`; or the files are CSV, TSV, JSONL or Parquet with the two fields below.
+        inputs: Files, globs, folders or URLs, compressed or not; - is standard input. Each line is a label, a tab and a text, or a text
+            with words that start with `__label__`. Or the files are CSV, TSV, JSONL or Parquet with the two fields below.
         out: The folder to write.
-        valid: A file to validate on after each epoch; a tenth of the documents of each label unless given.
-        test: A file to evaluate on at the end.
-        text_field: The field that is the text, in CSV, TSV, JSONL and Parquet.
-        label_field: The field that is the label.
-        separator: What stands between several labels of one document; without it what is before the tab, or in the field, is one label.
-        resume: Go on from the last checkpoint in OUT; begin if there is none.
-        overwrite: Replace what an earlier training left in OUT.
+        resume: Resume from the last checkpoint in OUT, or start if there is none.
+        overwrite: Replace the result of an earlier run in OUT.
         config: A TOML file with any of these options, such as hidden_size = 400.
     """
-    from lexloom.cli.show_classifier import TOLD, show_finished
-    from lexloom.cli.show_model import model_progress
-    from lexloom.text.labels import open_labelled
-    from lexloom.training.compare import trainer_of
-    from lexloom.training.reporter import is_first_process
+    from lexloom.models.classifier.train import train_classifier
 
-    del config  # read by the command line itself, before this
-    refuse_unused(ClassifierOptions(model, embedding, recurrent, linear), [model.encoder])
-    how: dict[str, Any] = {"text_field": text_field, "label_field": label_field, "separator": separator}
-    how["allow_none"] = model.multi_label is True
-    corpus, tested = open_labelled(inputs, **how), None if test is None else open_labelled(test, **how)
-    with model_progress(TOLD, corpus, training) as reporter:
-        trainer_of(model)(
-            corpus,
-            ClassifierOptions(model, embedding, recurrent, linear),
-            training,
-            batches,
-            tokenizer=splitting,
-            vocabulary=counting,
-            valid=None if valid is None else open_labelled(valid, **how),
-            test=tested,
-            out=out,
-            resume=resume,
-            overwrite=overwrite,
-            reporter=reporter,
-        )
-    if is_first_process():
-        warn_of_text(tested)
-        show_finished(Path(out))
-
-
-@contextmanager
-def _loaded(folder: str, threads: int | None) -> Iterator["Predictor"]:
-    """Load a classifier, with so many threads while it is at work."""
-    from lexloom.models.classification import load_classifier
-    from lexloom.models.folder import describe_model
-
-    check_whole("threads", threads, 1)
-    if describe_model(folder).get("kind") == "linear-classifier":
-        yield load_classifier(folder, threads)
-        return
-    from lexloom.training.processor import processor
-
-    with processor(threads):
-        yield load_classifier(folder)
+    del config  # read before this by `apply_toml`
+    options = given.options([given.model.encoder])
+    valid, test = given.valid_and_test()
+    with progress(given.training.epochs) as reporter:
+        train_classifier(given.open(inputs), options, valid=valid, test=test, run=RunConfig(out, resume, overwrite), reporter=reporter)
+    warn_of_text(test)
+    show_finished(out)
 
 
 @app.command
 def predict(
-    folder: Annotated[str, Positional],
-    file: Annotated[str, Positional] = "-",
+    folder: str,
+    file: str = "-",
     /,
     *,
     text_field: str | None = None,
-    probabilities: Annotated[bool, Flag] = False,
+    probabilities: Flag = False,
     k: Annotated[int | None, Parameter(name=["-k", "--k"])] = None,
     threads: int | None = None,
-    json: Annotated[bool, Flag] = False,
+    accelerator: Accelerator = "cpu",
+    json: Json = False,
 ) -> None:
-    """Print the label of each line of a text, in order; several labels, or none, are parted by tabs.
+    """Print the label of each line of a text, in order; several labels are separated by tabs.
 
     Args:
         folder: A folder that `classifier train` wrote.
-        file: A document a line; - is standard input.
-        text_field: The field that is the text, in CSV, TSV, JSONL and Parquet.
-        probabilities: Print labels and their probabilities, the likeliest first, parted by tabs.
-        k: So many labels a line, with --probabilities or --json; all unless given.
-        threads: Threads of the processor; its cores unless given.
-        json: Print a JSON value a line.
+        file: A document per line; - is standard input.
+        text_field: The field with the text in CSV, TSV, JSONL and Parquet.
+        probabilities: Print labels with their probabilities, the most probable first, separated by tabs.
+        k: At most this many labels per line, with --probabilities or --json. Default: all.
+        threads: CPU threads. Default: all cores.
+        accelerator: Where to compute; auto takes a GPU if there is one.
+        json: Print a JSON value per line.
     """
-    from lexloom.cli.show_classifier import predicted_lines
-    from lexloom.text.readers import open_corpus
+    from lexloom.cli.answers import predicted_lines
+    from lexloom.text.corpus import open_corpus
 
     check_whole("k", k, 1)
     if k is not None and not (probabilities or json):
         raise ConfigError(f"k is {k}, but only the labels are printed; give --probabilities or --json too")
     corpus = open_corpus(file, field=text_field, keep_bad=True)
-    with _loaded(folder, threads) as model:
+    with loaded(folder, *KINDS, threads=threads, accelerator=accelerator) as model:
         for lines in predicted_lines(model, corpus, probabilities=probabilities, k=k, json=json):
             sys.stdout.write(lines)
     warn_of_text(corpus)
@@ -165,8 +162,8 @@ def predict(
 
 @app.command
 def evaluate(
-    folder: Annotated[str, Positional],
-    file: Annotated[str, Positional],
+    folder: str,
+    file: str,
     /,
     *,
     text_field: str | None = None,
@@ -175,30 +172,32 @@ def evaluate(
     mistakes: int = 10,
     picture: str | None = None,
     threads: int | None = None,
-    json: Annotated[bool, Flag] = False,
+    accelerator: Accelerator = "cpu",
+    json: Json = False,
 ) -> None:
-    """Judge a classifier on documents with labels.
+    """Evaluate a classifier on documents with labels.
 
     Args:
         folder: A folder that `classifier train` wrote.
         file: The documents, as for `classifier train`; - is standard input.
-        text_field: The field that is the text, in CSV, TSV, JSONL and Parquet.
-        label_field: The field that is the label.
-        separator: What stands between several labels of one document.
-        mistakes: How many wrong answers to show, the most confident ones.
-        picture: Draw the confusion matrix into this PNG file.
-        threads: Threads of the processor; its cores unless given.
+        text_field: The field with the text in CSV, TSV, JSONL and Parquet.
+        label_field: The field with the label.
+        separator: What separates the labels of a document.
+        mistakes: Show at most this many wrong answers, the most confident first.
+        picture: Draw the confusion matrix to this PNG file.
+        threads: CPU threads. Default: all cores.
+        accelerator: Where to compute; auto takes a GPU if there is one.
         json: Print one JSON value.
     """
-    from lexloom.cli.show_classifier import show_score, warn_of_unseen
-    from lexloom.models.classification import evaluate_classifier
+    from lexloom.cli.answers import show_score, warn_of_unseen
+    from lexloom.models.classifier.scores import evaluate_classifier
     from lexloom.report.confusion import plot_confusion
     from lexloom.text.labels import open_labelled
 
     check_whole("mistakes", mistakes, 0)
     how: dict[str, Any] = {"text_field": text_field, "label_field": label_field, "separator": separator}
-    with _loaded(folder, threads) as model:
-        corpus = open_labelled(file, **how, allow_none=model.labels.several)
+    with loaded(folder, *KINDS, threads=threads, accelerator=accelerator) as model:
+        corpus = open_labelled(file, **how, allow_none=model.labels.multi_label)
         score = evaluate_classifier(model, corpus, mistakes=mistakes)
     warn_of_text(corpus)
     warn_of_unseen(score.unseen_labels)
@@ -212,29 +211,29 @@ def evaluate(
 
 @app.command
 def explain(
-    folder: Annotated[str, Positional],
-    text: Annotated[str, Positional],
+    folder: str,
+    text: str,
     /,
     *,
     label: str | None = None,
     html: str | None = None,
-    json: Annotated[bool, Flag] = False,
+    json: Json = False,
 ) -> None:
-    """Show which words of a text spoke for a decision, and which against it.
+    """Show which words of a text count for a label, and which against it.
 
     Args:
         folder: A folder that `classifier train` wrote.
         text: The document; - reads it from standard input.
-        label: The decision to explain; the likeliest label unless given.
-        html: Write it as a page into this file too.
+        label: The label to explain. Default: the most probable label.
+        html: Also write the explanation to this HTML file.
         json: Print one JSON value.
     """
-    from lexloom.cli.show_classifier import show_explanation
+    from lexloom.cli.answers import show_explanation
     from lexloom.report.explanation import write_page
 
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "replace").removesuffix("\n")
-    with _loaded(folder, 1) as model:
+    with loaded(folder, *KINDS, threads=1) as model:
         explanation = model.explain(text, label)
     if html is not None:
         write_page(explanation, html)
@@ -246,127 +245,88 @@ def explain(
 
 @app.command
 def compare(
-    inputs: Annotated[list[str], Positional],
+    inputs: list[str],
     /,
     *,
     out: str,
-    valid: str | None = None,
-    test: str | None = None,
     encoders: tuple[Encoder, ...] = ("average", "cnn", "rnn"),
     seeds: int = 5,
-    model: Annotated[ClassifierConfig, Flat] = ClassifierConfig(),  # noqa: B008 (frozen)
-    embedding: Annotated[ClassifierEmbeddingConfig, Flat] = ClassifierEmbeddingConfig(),  # noqa: B008
-    recurrent: Annotated[ClassifierRecurrentConfig, Flat] = ClassifierRecurrentConfig(),  # noqa: B008
-    linear: Annotated[LinearConfig, Flat] = LinearConfig(),  # noqa: B008
-    batches: Annotated[DocumentConfig, Flat] = DocumentConfig(),  # noqa: B008
-    training: Annotated[ClassifierTrainingConfig, Flat] = ClassifierTrainingConfig(),  # noqa: B008
-    splitting: Annotated[TokenizerConfig, Flat] = TokenizerConfig(),  # noqa: B008
-    counting: Annotated[ClassifierVocabularyConfig, Flat] = ClassifierVocabularyConfig(),  # noqa: B008
-    text_field: str | None = None,
-    label_field: str | None = None,
-    separator: str | None = None,
-    resume: Annotated[bool, Flag] = False,
-    overwrite: Annotated[bool, Flag] = False,
+    given: Annotated[Given, Parameter(name="*")] = Given(),
+    resume: Flag = False,
+    overwrite: Flag = False,
     config: str | None = None,
 ) -> None:
-    """See what vectors are worth: each encoder with random rows, with the vectors frozen, and with the vectors fine-tuned.
+    """Compare each encoder with random rows, with frozen vectors and with fine-tuned vectors, over seeds.
+
+    Scores are those on the test documents; without them on the validation documents, at the best epoch.
 
     Args:
         inputs: As for `classifier train`.
         out: The folder to write: comparison.json and comparison.png.
-        valid: As for `classifier train`.
-        test: A file to judge on; without it the accuracy is that of the best epoch on the validation documents.
-        encoders: Which ones; linear cannot hold vectors fixed, and has two arms.
-        seeds: With how many seeds each is trained, from --seed on.
-        text_field: The field that is the text, in CSV, TSV, JSONL and Parquet.
-        label_field: The field that is the label.
-        separator: What stands between several labels of one document.
-        resume: Go on with the trainings that OUT lacks.
+        encoders: Encoders to compare. The linear encoder cannot freeze vectors, so it has no frozen arm.
+        seeds: Runs per arm, with consecutive seeds from --seed.
+        resume: Do the runs that are missing in OUT.
         overwrite: Replace the comparison in OUT.
         config: A TOML file with any of these options.
     """
-    from lexloom.cli.show_classifier import show_arms, show_run
-    from lexloom.text.labels import open_labelled
-    from lexloom.training.compare import compare_embeddings
+    from lexloom.cli.answers import show_comparison, show_trial
+    from lexloom.models.classifier.compare import compare_classifiers
     from lexloom.training.reporter import Reporter
 
-    del config  # read by the command line itself, before this
-    refuse_unused(ClassifierOptions(model, embedding, recurrent, linear), encoders)
-    how: dict[str, Any] = {"text_field": text_field, "label_field": label_field, "separator": separator}
-    how["allow_none"] = model.multi_label is True
-    corpus, tested = open_labelled(inputs, **how), None if test is None else open_labelled(test, **how)
-    told: set[str] = set()
+    del config  # read before this by `apply_toml`
+    if given.model.encoder not in (ClassifierConfig.encoder, *encoders):
+        raise ConfigError(f"encoder is {given.model.encoder!r}, but the comparison is of {', '.join(encoders)}; leave out --encoder")
+    valid, test = given.valid_and_test()
+    warned: set[str] = set()
 
-    def prepared(facts: dict[str, Any]) -> None:  # of each training; a warning is given once
-        problems = [*corpus.report.warnings(), *facts["problems"], (facts["coverage"] or {}).get("warning")]
-        for problem in dict.fromkeys(problems):
-            if problem and problem not in told:
-                told.add(problem)
+    def prepared(facts: dict[str, Any]) -> None:  # of each run; every warning once
+        for problem in (*facts["problems"], (facts["coverage"] or {}).get("warning")):
+            if problem and problem not in warned:
+                warned.add(problem)
                 warn(problem)
 
-    found = compare_embeddings(
-        corpus,
-        ClassifierOptions(model, embedding, recurrent, linear),
-        training,
-        batches,
+    found = compare_classifiers(
+        given.open(inputs),
+        given.options(encoders),
         encoders=encoders,
         seeds=seeds,
-        tokenizer=splitting,
-        vocabulary=counting,
-        valid=None if valid is None else open_labelled(valid, **how),
-        test=tested,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-        told=show_run,
+        valid=valid,
+        test=test,
+        run=RunConfig(out, resume, overwrite),
+        told=show_trial,
         reporter=Reporter(prepared=prepared),
     )
-    warn_of_text(tested)
-    show_arms(found, Path(out))
+    warn_of_text(test)
+    show_comparison(found, Path(out))
 
 
 @app.command
 def export(
-    folder: Annotated[str, Positional],
+    folder: str,
     /,
     *,
     to: Literal["onnx"],
     out: str | None = None,
 ) -> None:
-    """Write a classifier for another runtime, with a check that it answers as the original does.
+    """Write a classifier for another runtime, and check that it gives the same answers.
 
     Args:
         folder: A folder that `classifier train` wrote.
-        to: onnx: a graph in 32-bit floats and one in 8-bit integers, for documents of any number and length.
-        out: The folder to write; FOLDER/onnx unless given.
+        to: onnx: a graph in 32-bit floats and one in 8-bit integers, for any number and length of documents.
+        out: The folder to write. Default: FOLDER/onnx.
     """
-    from lexloom.export.onnx import export_classifier
-    from lexloom.models.base import load_model
-    from lexloom.models.classifier import Classifier
-    from lexloom.models.folder import describe_model
+    from lexloom.model_folder import describe_model
 
     del to
-    if describe_model(folder).get("kind") == "linear-classifier":
-        raise ConfigError(f"{folder}: the encoder linear is not exported: its n-grams are hashed from words, which no graph can do")
-    exported = export_classifier(load_model(folder, Classifier), Path(folder) / "onnx" if out is None else out)
+    if describe_model(folder).get("kind") == KINDS[1]:
+        raise ConfigError(f"{folder}: the linear encoder cannot be exported: no ONNX graph can hash the n-grams of words")
+    with loaded(folder, KINDS[0], threads=1) as model:
+        from lexloom.export.onnx import export_classifier
+
+        exported = export_classifier(model, Path(folder) / "onnx" if out is None else out)
     for name, size in exported.sizes.items():
         print(  # noqa: T201
             f"{exported.folder / name}: {size / 1e6:.2f} MB; probabilities differ from the original's by at most "
             f"{exported.differences[name]:.2g}, the same labels for {exported.agreement[name]:.1%} of {exported.examples} examples"
         )
     print(f"to repeat the check there, with onnxruntime alone: python {exported.folder / 'check.py'}")  # noqa: T201
-
-
-@app.command
-def info(folder: Annotated[str, Positional], /, *, json: Annotated[bool, Flag] = False) -> None:
-    """Check a whole model folder, and say what it is.
-
-    Args:
-        folder: A folder that `classifier train` wrote.
-        json: Print one JSON value.
-    """
-    from lexloom.cli.show_model import show_model
-    from lexloom.models.classification import load_classifier
-
-    load_classifier(folder)
-    show_model(Path(folder), json=json)

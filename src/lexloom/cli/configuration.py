@@ -1,4 +1,4 @@
-"""Hooks that cyclopts calls between reading a command line and running the command: `--config FILE.toml`, and whole numbers."""
+"""Hooks that cyclopts calls after parsing a command line and before running the command: `--config FILE.toml`, and whole numbers."""
 
 import difflib
 import tomllib
@@ -12,15 +12,15 @@ from lexloom.errors import ConfigError
 
 
 def apply_toml(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Fill the options that the command line leaves open with what the file of `--config` says.
+    """Read the options that are not on the command line from the file that `--config` names.
 
     Args:
         app: the command.
-        commands: its name, a word a level.
-        arguments: what the command line said, completed in place.
+        commands: its name, one word per level.
+        arguments: the parsed command line; changed in place.
 
     Raises:
-        ConfigError: the file is missing, no TOML, or has a table or a key that is no option of the command.
+        ConfigError: the file is missing, is not TOML, or has a table or a key that is not an option of the command.
     """
     chosen = arguments.get("--config", None)
     if chosen is None or not chosen.tokens:
@@ -30,19 +30,19 @@ def apply_toml(app: App, commands: tuple[str, ...], arguments: ArgumentCollectio
     options = [name.removeprefix("--") for argument in arguments for name in argument.names if name.startswith("--") and argument != chosen]
     for key, value in values.items():
         if isinstance(value, dict):
-            raise ConfigError(f"{path}: [{key}] is a table, and options are in none; write them all at the top, such as hidden_size = 400")
+            raise ConfigError(f"{path}: [{key}] is a table, but options are not in tables; write all at the top, such as dim = 300")
         if key.replace("_", "-") not in options:
             near = difflib.get_close_matches(key.replace("_", "-"), options, 1)
-            hint = f"did you mean {near[0].replace('-', '_')}?" if near else "see --help for the options, which are its keys"
+            hint = f"did you mean {near[0].replace('-', '_')}?" if near else "the keys are the options of the command, see --help"
             raise ConfigError(f"{path}: unknown option {key!r}; {hint}")
     Dict(values, source=path, use_commands_as_keys=False)(app, commands, arguments)
 
 
 def refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Refuse 1.5 where a whole number is wanted; cyclopts would round it.
+    """Refuse a fraction such as 1.5 for a whole number; cyclopts would round it.
 
     Raises:
-        ConfigError: there is such a value.
+        ConfigError: an option has such a value.
     """
     for argument in arguments:
         if argument.hint is not int and int not in get_args(argument.hint):
@@ -50,7 +50,7 @@ def refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentC
         for token in argument.tokens:
             try:
                 fraction = not float(token.value).is_integer()
-            except ValueError:  # no number at all: cyclopts says so itself
+            except ValueError:  # not a number: cyclopts refuses it
                 continue
             if fraction:
                 raise ConfigError(f"{argument.name}: {token.value} is not a whole number")
@@ -63,5 +63,5 @@ def _read(path: str) -> dict[str, Any]:
         raise ConfigError(f"{path}: no such file; --config names a TOML file with options, such as dim = 300") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except ValueError as error:  # also what tomllib and a wrong encoding raise
+    except ValueError as error:  # of tomllib, or a wrong encoding
         raise ConfigError(f"{path}: not a TOML file: {error}") from None

@@ -1,14 +1,14 @@
-"""`lexloom lm ...`: train language models, judge them, let them write."""
+"""`lexloom lm ...`: train language models, evaluate them, generate text."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
-from lexloom.cli.show import show_description, show_json, show_table
+from lexloom.cli.model import Accelerator, Flag, Json, loaded, noun, part, progress, show_finished, show_score
+from lexloom.cli.show import show_json, show_table, warn, warn_of_text
 from lexloom.decoding.sampling_config import SamplingConfig
-from lexloom.models.language_model_config import (
+from lexloom.models.language_model.options import (
     LanguageModelConfig,
     LanguageModelOptions,
     LanguageTokenizerConfig,
@@ -17,205 +17,157 @@ from lexloom.models.language_model_config import (
 )
 from lexloom.nn.embedding_config import EmbeddingConfig
 from lexloom.nn.recurrent_config import RecurrentConfig
+from lexloom.run_folder import RunConfig
 from lexloom.training.config import TrainingConfig
-from lexloom.version import __version__
 
-app = App(
-    name="lm",
-    help="Train language models, judge them, let them write.",
-    version=__version__,
-    help_format="markdown",
-    default_parameter=Parameter(consume_multiple=True, negative_iterable=()),  # --cutoffs 2000 6000
-)
-
-Flat = Parameter(name="*")
-Positional = Parameter(allow_leading_hyphen=True)
+KIND = "language-model"
 Unknown = Literal["error", "replace"]
+
+app = noun(
+    "lm",
+    "Train language models, evaluate them, generate text.",
+    "out valid test level hidden-size vectors epochs lowercase min-count threads resume",
+)
 
 
 @app.command
 def train(
-    inputs: Annotated[list[str], Positional],
+    inputs: list[str],
     /,
     *,
     out: str,
     valid: str | None = None,
     test: str | None = None,
-    model: Annotated[LanguageModelConfig, Flat] = LanguageModelConfig(),  # noqa: B008 (frozen)
-    recurrent: Annotated[RecurrentConfig, Flat] = RecurrentConfig(),  # noqa: B008
-    embedding: Annotated[EmbeddingConfig, Flat] = EmbeddingConfig(),  # noqa: B008
-    windows: Annotated[WindowConfig, Flat] = WindowConfig(),  # noqa: B008
-    training: Annotated[TrainingConfig, Flat] = TrainingConfig(),  # noqa: B008
-    splitting: Annotated[LanguageTokenizerConfig, Flat] = LanguageTokenizerConfig(),  # noqa: B008
-    counting: Annotated[LanguageVocabularyConfig, Flat] = LanguageVocabularyConfig(),  # noqa: B008
     field: str | None = None,
     store: str | None = None,
-    resume: Annotated[bool, Parameter(negative="")] = False,
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    model: Annotated[LanguageModelConfig, part("Model", 1)] = LanguageModelConfig(),
+    recurrent: Annotated[RecurrentConfig, part("Recurrent layers", 2)] = RecurrentConfig(),
+    embedding: Annotated[EmbeddingConfig, part("Embedding", 3)] = EmbeddingConfig(),
+    windows: Annotated[WindowConfig, part("Batches and samples", 4)] = WindowConfig(),
+    training: Annotated[TrainingConfig, part("Training", 5)] = TrainingConfig(),
+    tokenizer: Annotated[LanguageTokenizerConfig, part("Text", 6)] = LanguageTokenizerConfig(),
+    vocabulary: Annotated[LanguageVocabularyConfig, part("Vocabulary", 7)] = LanguageVocabularyConfig(),
+    resume: Flag = False,
+    overwrite: Flag = False,
     config: str | None = None,
 ) -> None:
-    """Train a recurrent language model on text and save it in a folder.
+    """Train a recurrent language model on text.
 
     Args:
         inputs: Files, globs, folders or URLs of text, compressed or not; - is standard input.
         out: The folder to write.
-        valid: A file to validate on after each epoch; the last tenth of the text unless given; none trains on everything.
-        test: A file to evaluate on at the end.
-        field: The field that is the text, in CSV, TSV, JSONL and Parquet.
-        store: Where the encoded text is kept for another run; OUT/store unless given.
-        resume: Go on from the last checkpoint in OUT; begin if there is none.
-        overwrite: Replace what an earlier training left in OUT.
+        valid: A text to validate on after each epoch. Default: the last tenth of the corpus; none trains on everything.
+        test: A text to evaluate on at the end.
+        field: The field with the text in CSV, TSV, JSONL and Parquet.
+        store: Where to keep the encoded text for other runs. Default: OUT/store.
+        resume: Resume from the last checkpoint in OUT, or start if there is none.
+        overwrite: Replace the result of an earlier run in OUT.
         config: A TOML file with any of these options, such as hidden_size = 400.
     """
-    from lexloom.cli.show_language_model import TOLD, show_finished
-    from lexloom.cli.show_model import model_progress
-    from lexloom.text.readers import open_corpus
-    from lexloom.training.language_model import train_language_model
-    from lexloom.training.reporter import is_first_process
+    from lexloom.models.language_model.train import train_language_model
+    from lexloom.text.corpus import open_corpus
 
-    del config  # read by the command line itself, before this
-    corpus = open_corpus(inputs, field=field)
-    with model_progress(TOLD, corpus, training) as reporter:
-        train_language_model(
-            corpus,
-            LanguageModelOptions(model, embedding, recurrent),
-            training,
-            windows,
-            tokenizer=splitting,
-            vocabulary=counting,
-            valid=valid,
-            test=test,
-            out=out,
-            store=store,
-            resume=resume,
-            overwrite=overwrite,
-            reporter=reporter,
-        )
-    if is_first_process():
-        show_finished(Path(out))
+    del config  # read before this by `apply_toml`
+    options = LanguageModelOptions(model, embedding, recurrent, windows, training, tokenizer, vocabulary)
+    corpus, run = open_corpus(inputs, field=field), RunConfig(out, resume, overwrite)
+    with progress(training.epochs) as reporter:
+        train_language_model(corpus, options, valid=valid, test=test, store=store, run=run, reporter=reporter)
+    show_finished(out)
 
 
 @app.command
 def evaluate(
-    folder: Annotated[str, Positional],
-    file: Annotated[str, Positional],
+    folder: str,
+    file: str,
     /,
     *,
     field: str | None = None,
     batch_size: int = 1,
     threads: int | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    accelerator: Accelerator = "cpu",
+    json: Json = False,
 ) -> None:
-    """Judge a model on a text: perplexity, bits per character and per byte.
+    """Evaluate a model on a text: perplexity, bits per character and per byte.
 
     Args:
         folder: A folder that `lm train` wrote.
         file: The text; - is standard input.
-        field: The field that is the text, in CSV, TSV, JSONL and Parquet.
-        batch_size: How many stretches of the text to read side by side; faster, but each begins without what came before it.
-        threads: Threads of the processor; its cores unless given.
+        field: The field with the text in CSV, TSV, JSONL and Parquet.
+        batch_size: Parts of the text to read in parallel; faster, but each part starts without context.
+        threads: CPU threads. Default: all cores.
+        accelerator: Where to compute; auto takes a GPU if there is one.
         json: Print one JSON value.
     """
-    from lexloom.cli.show import warn, warn_of_text
-    from lexloom.models.base import load_model
-    from lexloom.models.language_model import LanguageModel
-    from lexloom.models.scoring import evaluate_language_model
-    from lexloom.text.readers import open_corpus
-    from lexloom.training.processor import processor
+    from lexloom.text.corpus import open_corpus
 
     corpus = open_corpus(file, field=field)
-    with processor(threads):
-        model = load_model(folder, LanguageModel)
+    with loaded(folder, KIND, threads=threads, accelerator=accelerator) as model:
+        from lexloom.models.language_model.scores import evaluate_language_model
+
         score = evaluate_language_model(model, corpus, batch_size=batch_size)
     warn_of_text(corpus)
     if score.unknown_tokens and not score.unknown_trained:
-        warn(f"{score.unknown_tokens} tokens are unknown, and training never showed the model <unk>; train with --min-count 2 or more")
-    if json:
-        show_json(score.as_dict())
-    else:
-        show_description(score.as_dict())
+        warn(f"{score.unknown_tokens} tokens are out of vocabulary, but <unk> was never trained; train with --min-count 2 or more")
+    show_score(score.as_dict(), json=json)
 
 
 @app.command
 def generate(
-    folder: Annotated[str, Positional],
+    folder: str,
     /,
     *,
-    prompt: Annotated[str, Positional],
+    prompt: Annotated[str, Parameter(allow_leading_hyphen=True)],
     length: int = 200,
-    sampling: Annotated[SamplingConfig, Flat] = SamplingConfig(),  # noqa: B008
+    sampling: Annotated[SamplingConfig, part("Sampling", 1)] = SamplingConfig(),
     stop: str | None = None,
     unknown: Unknown = "error",
 ) -> None:
-    """Print a prompt and how the model goes on from it.
+    """Print a prompt and its continuation by the model.
 
     Args:
         folder: A folder that `lm train` wrote.
-        prompt: What to go on from; - reads it from standard input.
-        length: How many tokens to add at most.
-        stop: End once the continuation holds this text.
-        unknown: What to do with parts of the prompt that the model does not know: stop, or read them as `<unk>`.
+        prompt: The text to continue; - reads it from standard input.
+        length: Generate at most this many tokens.
+        stop: Stop when the continuation contains this text.
+        unknown: What to do with out-of-vocabulary parts of the prompt: stop with an error, or replace them by `<unk>`.
     """
-    from lexloom.models.base import load_model
-    from lexloom.models.language_model import LanguageModel
-    from lexloom.models.writing import write_text_from
-    from lexloom.training.processor import processor
-
     if prompt == "-":
         prompt = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n")  # as arguments are decoded
-    with processor(1):
-        model = load_model(folder, LanguageModel)
+    with loaded(folder, KIND, threads=1) as model:
+        from lexloom.models.language_model.writing import write_text_from
+
         parts = write_text_from(model, prompt, sampling, length=length, stop=stop, unknown=unknown)
-        first = next(parts, "")  # before anything is printed: the prompt may be refused
+        first = next(parts, "")  # before printing: the prompt may be refused
         print(prompt + first, end="", flush=True)  # noqa: T201
-        for part in parts:
-            print(part, end="", flush=sys.stdout.isatty())  # noqa: T201
+        for text in parts:
+            print(text, end="", flush=sys.stdout.isatty())  # noqa: T201
         print()  # noqa: T201
 
 
 @app.command(name="next")
 def next_token(
-    folder: Annotated[str, Positional],
+    folder: str,
     /,
     *,
-    prompt: Annotated[str, Positional],
+    prompt: Annotated[str, Parameter(allow_leading_hyphen=True)],
     k: Annotated[int, Parameter(name=["-k", "--k"])] = 10,
     unknown: Unknown = "error",
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
 ) -> None:
-    """List the tokens that are most likely to come next.
+    """List the most probable next tokens.
 
     Args:
         folder: A folder that `lm train` wrote.
-        prompt: What comes before.
-        k: How many.
-        unknown: What to do with parts of the prompt that the model does not know: stop, or read them as `<unk>`.
+        prompt: The text before them.
+        k: Number of tokens.
+        unknown: What to do with out-of-vocabulary parts of the prompt: stop with an error, or replace them by `<unk>`.
         json: Print one JSON value.
     """
-    from lexloom.models.base import load_model
-    from lexloom.models.language_model import LanguageModel
-    from lexloom.models.writing import next_tokens
-    from lexloom.training.processor import processor
+    with loaded(folder, KIND, threads=1) as model:
+        from lexloom.models.language_model.writing import next_tokens
 
-    with processor(1):
-        found = next_tokens(load_model(folder, LanguageModel), prompt, k, unknown=unknown)
+        found = next_tokens(model, prompt, k, unknown=unknown)
     if json:
         show_json({"prompt": prompt, "next": [token._asdict() for token in found]})
     else:
         show_table(None, ("next", "probability"), found)
-
-
-@app.command
-def info(folder: Annotated[str, Positional], /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
-    """Check a whole model folder, and say what it is.
-
-    Args:
-        folder: A folder that `lm train` wrote.
-        json: Print one JSON value.
-    """
-    from lexloom.cli.show_model import show_model
-    from lexloom.models.base import load_model
-    from lexloom.models.language_model import LanguageModel
-
-    load_model(folder, LanguageModel)
-    show_model(Path(folder), json=json)

@@ -1,8 +1,8 @@
-"""What the command line shows: tables, JSON, progress bars, warnings."""
+"""Output of the command line: tables, JSON, progress bars, warnings."""
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from lexloom.text.readers import Corpus
+    from lexloom.text.corpus import Readable
     from lexloom.vectors.evaluate.compare import Comparison
-    from lexloom.vectors.train import Reporter
+    from lexloom.vectors.train import VectorProgress, VectorReporter
 
 
-_LEFT_OUT = {"min_count": "rarer than min_count", "max_size": "beyond max_size", "pruned": "pruned by max_types"}
+_LISTED = 8  # values of a list that a line shows
 
 
 def show_json(value: Any) -> None:
@@ -24,30 +24,35 @@ def show_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201
 
 
+def say(text: str) -> None:
+    """Print a line on standard output, unbuffered."""
+    print(text, flush=True)  # noqa: T201
+
+
 def warn(message: str) -> None:
-    """Print one line on standard error."""
+    """Print a warning on standard error, in one line."""
     print("lexloom: warning:", message, file=sys.stderr)  # noqa: T201
 
 
-def warn_of_text(corpus: "Corpus | None") -> None:
-    """Warn of what was wrong with a text that was read, if there was one."""
+def warn_of_text(corpus: "Readable[Any] | None") -> None:
+    """Warn of the problems of a text that was read; there is none to warn of if it is None."""
     for problem in [] if corpus is None else corpus.report.warnings():
         warn(problem)
 
 
 def stdout() -> "Console":
-    """A console on standard output; wide where that is a file or a pipe, so that nothing is cut."""
+    """Make a console on standard output; wide if that is a file or a pipe, so that nothing is cut off."""
     from rich.console import Console
 
     class Piped(Console):
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # for `main`, as print does; rich would end the process with status 1
+            raise BrokenPipeError  # as print does, for `main`; rich would exit with status 1
 
     return Piped(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=True)
 
 
 def show_table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; numbers to the right, floats with four decimals."""
+    """Print a table: numbers flush right, floats with four decimals."""
     from rich.table import Table
     from rich.text import Text
 
@@ -60,13 +65,8 @@ def show_table(title: str | None, columns: Sequence[str], rows: Sequence[Sequenc
     stdout().print(table)
 
 
-def left_out(report: Mapping[str, Mapping[str, int]]) -> str:
-    """Say how many types a vocabulary left out and why, as the end of a sentence."""
-    return "".join(f", {numbers['types']:,} {_LEFT_OUT[reason]}" for reason, numbers in report.items() if numbers["types"])
-
-
 def training_bar(*, shown: bool = True) -> "Progress":
-    """Make the bar of a training on standard error, which leaves no trace; none where that is no terminal, or it is not to be `shown`."""
+    """Make the progress bar of a run on standard error, which disappears at the end; invisible unless `shown` and in a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -75,10 +75,16 @@ def training_bar(*, shown: bool = True) -> "Progress":
 
 
 @contextmanager
-def training_progress(corpus: "Corpus | None" = None) -> "Iterator[Reporter]":
-    """Show a training: a bar on standard error where that is a terminal, a line an epoch on standard output, and the problems that
-    reading `corpus` met as warnings."""
-    from lexloom.vectors.train import Reporter
+def training_progress(corpus: "Readable[Any] | None", epochs: int) -> "Iterator[VectorReporter]":
+    """Show a run that trains vectors with the kernels: a bar on standard error if that is a terminal, and a line per epoch on standard
+    output.
+
+    Args:
+        corpus: its problems become warnings after it was encoded.
+        epochs: number of epochs.
+    """
+    from lexloom.text.vocabulary import describe_left_out
+    from lexloom.vectors.train import VectorReporter
 
     with training_bar() as bar:
         line = bar.add_task("reading", total=None, status="")
@@ -89,35 +95,31 @@ def training_progress(corpus: "Corpus | None" = None) -> "Iterator[Reporter]":
         def encoded(store: Any, reused: bool) -> None:
             how = "reused" if reused else "encoded"
             words, tokens = len(store.vocabulary.tokens) - len(store.vocabulary.specials), len(store.ids)
-            without = left_out(store.vocabulary.report)
+            without = describe_left_out(store.vocabulary.report)
             print(f"{how} {tokens:,} tokens, {words:,} words in the vocabulary{without}", flush=True)  # noqa: T201
             warn_of_text(corpus)
             bar.update(line, description="compiling", status="")
 
-        def working(now: Any, fraction: float, loop: Any) -> None:
-            done = fraction * loop.text.tokens
-            speed = done / now.seconds if now.seconds else 0.0
-            left = ((loop.config.epochs - now.epoch) * loop.text.tokens - done) / speed if speed else 0.0
-            loss, rate = now.loss / max(1, now.terms), loop.rate(now.epoch, int(done))
-            status = f"loss {loss:.4f}  {speed / 1e6:.2f} M words/s  learning rate {rate:.4f}  {left:.0f} s left"
-            bar.update(line, description=f"epoch {now.epoch + 1}/{loop.config.epochs}", total=1.0, completed=fraction, status=status)
+        def working(now: "VectorProgress") -> None:
+            speed, left = f"{now.speed / 1e6:.2f} M words/s", f"{now.seconds_left:.0f} s left"
+            status = f"loss {now.loss:.4f}  {speed}  learning rate {now.learning_rate:.4f}  {left}"
+            bar.update(line, description=f"epoch {now.epoch}/{epochs}", total=1.0, completed=now.fraction, status=status)
 
         def epoch(record: dict[str, Any]) -> None:
-            seconds = record["seconds"]  # 0.0 for a tiny text: there is no speed to tell then
-            held = f"  held-out loss {record['valid_loss']:.4f}" if "valid_loss" in record else ""
+            seconds = record["seconds"]  # 0.0 for a tiny text; then no speed is shown
+            held = f"  validation loss {record['valid_loss']:.4f}" if "valid_loss" in record else ""
             speed = f"  {record['raw_words'] / seconds / 1e6:.2f} M words/s" if seconds else ""
             loss = "none" if record["loss"] is None else f"{record['loss']:.4f}"
             print(f"epoch {record['epoch']}  loss {loss}{held}{speed}  {seconds:.1f} s", flush=True)  # noqa: T201
             if record["loss"] is None:
-                warn(
-                    f"nothing to train on in epoch {record['epoch']}: no two words were left side by side; more text or --sample 0 may help"
-                )
+                why = "no two words are side by side after subsampling"
+                warn(f"nothing to train on in epoch {record['epoch']}: {why}; give more text, or --sample 0")
 
-        yield Reporter(encoding, encoded, working, epoch)
+        yield VectorReporter(encoding, encoded, working, epoch)
 
 
 def show_comparison(result: "Comparison") -> None:
-    """Print what vector sets score: a table for all similarity files, and one for each analogy file."""
+    """Print the scores of sets of vectors: a table for all similarity files, and one per set and analogy file."""
     if result.similarity:
         rows = [
             (
@@ -144,7 +146,7 @@ def show_comparison(result: "Comparison") -> None:
 
 
 def show_description(description: dict[str, Any]) -> None:
-    """Print what is known of a vector file, a line each; nested values as JSON."""
+    """Print names and values, one per line; nested names are joined by dots, and long lists are shortened."""
     facts = list(_flatten(description))
     width = max(len(name) for name, _ in facts)
     for name, value in facts:
@@ -160,6 +162,18 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    match value:
+        case None | []:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.6g}"
+        case [dict() as first, *rest]:
+            more = f" (the first of {1 + len(rest)})" if rest else ""
+            return ", ".join(f"{name} {_cell(cell)}" for name, cell in first.items()) + more
+        case list():
+            more = f", ... ({len(value)} in all)" if len(value) > _LISTED else ""
+            return ", ".join(map(_cell, value[:_LISTED])) + more
+        case _:
+            return " ".join(str(value).split())

@@ -1,124 +1,118 @@
-"""`lexloom vectors ...`: train word vectors, question, judge, convert and plot them."""
+"""`lexloom vectors ...`: train word vectors, query, evaluate, convert and plot them."""
 
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
-from lexloom.cli.show import show_comparison, show_description, show_json, show_table, training_progress, warn
+from lexloom.cli.model import Flag, Json, noun, part
+from lexloom.cli.show import show_comparison, show_json, show_table, training_progress, warn
 from lexloom.errors import ConfigError
-from lexloom.models.skipgram_config import SkipGramConfig
+from lexloom.models.skipgram.options import SkipGramConfig, SkipGramOptions, skipgram_training
+from lexloom.run_folder import RunConfig
 from lexloom.text.tokenizers import TokenizerConfig
 from lexloom.text.vocabulary import VocabularyConfig
-from lexloom.vectors.config import VectorConfig
-from lexloom.version import __version__
+from lexloom.vectors.config import VectorConfig, VectorTrainingConfig
+from lexloom.vectors.search.words import WordPolicy
 
-app = App(name="vectors", help="Train word vectors, question, judge, convert and plot them.", version=__version__, help_format="markdown")
+app = noun(
+    "vectors",
+    "Train word vectors, query, evaluate, convert and plot them.",
+    "out model dim window epochs lowercase min-count valid threads resume",
+)
 
-Flat = Parameter(name="*")
-Many = Parameter(consume_multiple=True)
-Positional = Parameter(allow_leading_hyphen=True)
-Unknown = Literal["error", "skip", "zero"]
+Many = Parameter(consume_multiple=True, negative="")
+Source = Annotated[str, Parameter(help="A vector file or folder in any supported format.")]
+K = Annotated[int, Parameter(name=["-k", "--k"])]
+Policy = Annotated[WordPolicy, Parameter(name="*", negative="")]
+Method = Annotated[Literal["add", "multiply"], Parameter(help="How analogies are solved: add (3CosAdd) or multiply (3CosMul).")]
 
 
 @app.command
 def train(
-    inputs: Annotated[list[str], Positional],
+    inputs: list[str],
     /,
     *,
     out: str,
     engine: Literal["kernels", "torch"] = "kernels",
-    training: Annotated[VectorConfig, Flat] = VectorConfig(),  # noqa: B008 (frozen)
-    batches: Annotated[SkipGramConfig, Flat] = SkipGramConfig(),  # noqa: B008
-    splitting: Annotated[TokenizerConfig, Flat] = TokenizerConfig(),  # noqa: B008
-    counting: Annotated[VocabularyConfig, Flat] = VocabularyConfig(),  # noqa: B008
+    vectors: Annotated[VectorConfig, part("Vectors", 1)] = VectorConfig(),
+    training: Annotated[VectorTrainingConfig, part("Training", 2)] = VectorTrainingConfig(),
+    batches: Annotated[SkipGramConfig, part("Training (torch engine only)", 3)] = SkipGramConfig(),
+    tokenizer: Annotated[TokenizerConfig, part("Text", 4)] = TokenizerConfig(),
+    vocabulary: Annotated[VocabularyConfig, part("Vocabulary", 5)] = VocabularyConfig(),
     field: str | None = None,
     store: str | None = None,
-    resume: Annotated[bool, Parameter(negative="")] = False,
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    resume: Flag = False,
+    overwrite: Flag = False,
     config: str | None = None,
 ) -> None:
     """Train word vectors on text and save them in a folder.
 
     Args:
-        inputs: Files, globs, folders or URLs of text, a document a line, compressed or not; - is standard input.
+        inputs: Files, globs, folders or URLs of text, one document per line, compressed or not; - is standard input.
         out: The folder to write.
-        engine: kernels, the fast loops; torch, the same skip-gram in PyTorch, for reading and for a GPU.
-        field: The field that is the text, in CSV, TSV, JSONL and Parquet.
-        store: Where the encoded text is kept for another run; OUT/store unless given.
-        resume: Go on from the last checkpoint in OUT; begin if there is none.
-        overwrite: Replace what an earlier training left in OUT.
+        engine: kernels: fast compiled loops. torch: skip-gram in PyTorch, easy to read, also on a GPU.
+        field: The field with the text in CSV, TSV, JSONL and Parquet.
+        store: Where to keep the encoded text for other runs. Default: OUT/store.
+        resume: Resume from the last checkpoint in OUT, or start if there is none.
+        overwrite: Replace the result of an earlier run in OUT.
         config: A TOML file with any of these options, such as dim = 300.
     """
-    from lexloom.text.readers import open_corpus
+    from lexloom.text.corpus import open_corpus
 
-    del config  # read by the command line itself, before this
+    del config  # read before this by `apply_toml`
     corpus = open_corpus(inputs, field=field)
     if engine == "torch":
-        from lexloom.cli.show_skipgram import skipgram_progress
-        from lexloom.training.skipgram import train_skipgram
+        from lexloom.cli.model import progress
+        from lexloom.models.skipgram.train import train_skipgram
 
-        with skipgram_progress(corpus, training.epochs) as reporter:
-            vectors = train_skipgram(
+        options = SkipGramOptions(vectors, batches, skipgram_training(training), tokenizer, vocabulary)
+        with progress(training.epochs) as shown:
+            trained = train_skipgram(corpus, options, store=store, run=RunConfig(out, resume, overwrite), reporter=shown)
+    else:
+        from lexloom.vectors.train import train_vectors
+
+        if batches != SkipGramConfig():
+            raise ConfigError(f"batch_size is {batches.batch_size}: the kernels have no batches; leave it out, or give --engine torch")
+        with training_progress(corpus, training.epochs) as reporter:
+            trained = train_vectors(
                 corpus,
+                vectors,
                 training,
-                batches,
-                tokenizer=splitting,
-                vocabulary=counting,
+                tokenizer=tokenizer,
+                vocabulary=vocabulary,
                 out=out,
                 store=store,
                 resume=resume,
                 overwrite=overwrite,
                 reporter=reporter,
             )
-    else:
-        from lexloom.vectors.train import train_vectors
-
-        if batches != SkipGramConfig():
-            raise ConfigError(f"batch_size is {batches.batch_size}: the kernels have no batches; leave it out, or give --engine torch")
-        with training_progress(corpus) as progress:
-            vectors = train_vectors(
-                corpus,
-                training,
-                tokenizer=splitting,
-                vocabulary=counting,
-                out=out,
-                store=store,
-                resume=resume,
-                overwrite=overwrite,
-                reporter=progress,
-            )
-    print(f"saved {len(vectors):,} vectors of {vectors.dim} dimensions in {out}")  # noqa: T201
+    print(f"saved {len(trained):,} vectors of {trained.dim} dimensions in {out}")  # noqa: T201
 
 
 @app.command
 def neighbors(
-    vectors: Annotated[str, Positional],
-    words: Annotated[list[str], Positional],
+    vectors: Source,
+    words: list[str],
     /,
     *,
-    k: Annotated[int, Parameter(name=["-k", "--k"])] = 10,
-    ignore_case: Annotated[bool, Parameter(negative="")] = False,
-    unknown: Unknown = "error",
-    json: Annotated[bool, Parameter(negative="")] = False,
+    k: K = 10,
+    policy: Policy = WordPolicy(),
+    json: Json = False,
 ) -> None:
     """List the nearest words by cosine.
 
     Args:
-        vectors: A vector file or folder of any supported format.
-        words: The words to ask about; - reads them from standard input, one a line.
-        k: How many neighbours.
-        ignore_case: Take another spelling that differs in case where there is no exact match.
-        unknown: What to do with an unknown word.
-        json: Print one JSON value.
+        words: The words, after -- if one begins with a hyphen; - reads them from standard input, one per line.
+        k: Number of neighbors.
     """
     from lexloom.vectors.formats import load_vectors
     from lexloom.vectors.search import neighbors_batch
 
     if words == ["-"]:
         words = [line.strip() for line in sys.stdin if line.strip()]
-    answers = neighbors_batch(load_vectors(vectors), words, k, unknown=unknown, ignore_case=ignore_case)
+    answers = neighbors_batch(load_vectors(vectors), words, k, policy=policy)
     if json:
         show_json([{"word": word, "neighbors": [answer._asdict() for answer in found]} for word, found in zip(words, answers, strict=True)])
         return
@@ -127,31 +121,18 @@ def neighbors(
 
 
 @app.command
-def similarity(
-    vectors: Annotated[str, Positional],
-    a: Annotated[str, Positional],
-    b: Annotated[str, Positional],
-    /,
-    *,
-    ignore_case: Annotated[bool, Parameter(negative="")] = False,
-    unknown: Unknown = "error",
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
+def similarity(vectors: Source, a: str, b: str, /, *, policy: Policy = WordPolicy(), json: Json = False) -> None:
     """Print the cosine of two words.
 
     Args:
-        vectors: A vector file or folder of any supported format.
         a: A word.
         b: Another word.
-        ignore_case: Take another spelling that differs in case where there is no exact match.
-        unknown: What to do with an unknown word.
-        json: Print one JSON value.
     """
     from lexloom.vectors.formats import load_vectors
     from lexloom.vectors.search import similarity as cosine
 
-    value = cosine(load_vectors(vectors), a, b, unknown=unknown, ignore_case=ignore_case)
-    known = value == value  # NaN where a word was skipped
+    value = cosine(load_vectors(vectors), a, b, policy=policy)
+    known = value == value  # NaN if a word is unknown and skipped
     if json:
         show_json({"a": a, "b": b, "similarity": value if known else None})
     else:
@@ -160,35 +141,29 @@ def similarity(
 
 @app.command
 def analogy(
-    vectors: Annotated[str, Positional],
-    a: Annotated[str, Positional],
-    b: Annotated[str, Positional],
-    c: Annotated[str, Positional],
+    vectors: Source,
+    a: str,
+    b: str,
+    c: str,
     /,
     *,
-    k: Annotated[int, Parameter(name=["-k", "--k"])] = 10,
-    method: Literal["add", "multiply"] = "add",
-    ignore_case: Annotated[bool, Parameter(negative="")] = False,
-    unknown: Unknown = "error",
-    json: Annotated[bool, Parameter(negative="")] = False,
+    k: K = 10,
+    method: Method = "add",
+    policy: Policy = WordPolicy(),
+    json: Json = False,
 ) -> None:
     """Answer: A is to B as C is to what?
 
     Args:
-        vectors: A vector file or folder of any supported format.
         a: The first word, as in man.
-        b: What belongs to it, as in king.
-        c: The word to find the same for, as in woman.
-        k: How many answers.
-        method: add (3CosAdd) or multiply (3CosMul).
-        ignore_case: Take another spelling that differs in case where there is no exact match.
-        unknown: What to do with an unknown word.
-        json: Print one JSON value.
+        b: A word that is related to it, as in king.
+        c: The word whose related word is asked for, as in woman.
+        k: Number of answers.
     """
     from lexloom.vectors.formats import load_vectors
     from lexloom.vectors.search import analogy as solve
 
-    found = solve(load_vectors(vectors), a, b, c, k, method=method, unknown=unknown, ignore_case=ignore_case)
+    found = solve(load_vectors(vectors), a, b, c, k, method=method, policy=policy)
     if json:
         show_json({"a": a, "b": b, "c": c, "answers": [answer._asdict() for answer in found]})
     else:
@@ -196,28 +171,16 @@ def analogy(
 
 
 @app.command(name="odd-one-out")
-def odd_one_out(
-    vectors: Annotated[str, Positional],
-    words: Annotated[list[str], Positional],
-    /,
-    *,
-    ignore_case: Annotated[bool, Parameter(negative="")] = False,
-    unknown: Unknown = "error",
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
-    """Print the word that fits the others least.
+def odd_one_out(vectors: Source, words: list[str], /, *, policy: Policy = WordPolicy(), json: Json = False) -> None:
+    """Print the word that is least similar to the others.
 
     Args:
-        vectors: A vector file or folder of any supported format.
         words: Three words or more.
-        ignore_case: Take another spelling that differs in case where there is no exact match.
-        unknown: What to do with an unknown word.
-        json: Print one JSON value.
     """
     from lexloom.vectors.formats import load_vectors
     from lexloom.vectors.search import odd_one_out as find
 
-    odd = find(load_vectors(vectors), words, unknown=unknown, ignore_case=ignore_case)
+    odd = find(load_vectors(vectors), words, policy=policy)
     if json:
         show_json({"words": words, "odd": odd})
     else:
@@ -226,34 +189,29 @@ def odd_one_out(
 
 @app.command
 def evaluate(
-    vectors: Annotated[list[str], Positional],
+    vectors: list[str],
     /,
     *,
     similarity: Annotated[list[str], Many] = [],  # noqa: B006 (never changed)
     analogy: Annotated[list[str], Many] = [],  # noqa: B006
-    unknown: Unknown = "skip",
-    ignore_case: Annotated[bool, Parameter(negative="")] = False,
-    method: Literal["add", "multiply"] = "add",
-    json: Annotated[bool, Parameter(negative="")] = False,
+    method: Method = "add",
+    policy: Policy = WordPolicy(),
+    json: Json = False,
 ) -> None:
-    """Judge vectors by human similarity scores and by analogies; several sets are compared on what all of them cover.
+    """Evaluate vectors on human similarity scores and on analogies; several sets are compared on the items that all of them cover.
 
     Args:
-        vectors: Vector files or folders of any supported format.
-        similarity: Files with a pair of words and a score a line.
-        analogy: Files with four words a line, in sections.
-        unknown: What to do with items that have unknown words: leave them out, score them as zero or wrong, or stop.
-        ignore_case: Take another spelling that differs in case where there is no exact match.
-        method: How analogies are solved: add (3CosAdd) or multiply (3CosMul).
-        json: Print one JSON value.
+        vectors: Vector files or folders in any supported format.
+        similarity: Files with lines of two words and a score.
+        analogy: Files with lines of four words, in sections.
     """
     from lexloom.vectors.evaluate import compare
     from lexloom.vectors.formats import load_vectors
 
     if not similarity and not analogy:
-        raise ConfigError("nothing to judge by: give --similarity FILE, --analogy FILE or both")
+        raise ConfigError("nothing to evaluate on: give --similarity FILE, --analogy FILE or both")
     sets = {name: load_vectors(name) for name in vectors}
-    result = compare(sets, similarity_files=similarity, analogy_files=analogy, unknown=unknown, ignore_case=ignore_case, method=method)
+    result = compare(sets, similarity_files=similarity, analogy_files=analogy, method=method, policy=policy)
     if json:
         show_json(result.as_dict())
     else:
@@ -262,24 +220,23 @@ def evaluate(
 
 @app.command
 def convert(
-    source: Annotated[str, Positional],
+    source: Source,
     target: str,
     /,
     *,
     to: str | None = None,
     limit: int | None = None,
     only: str | None = None,
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    overwrite: Flag = False,
 ) -> None:
     """Write vectors in another format.
 
     Args:
-        source: A vector file or folder of any supported format.
         target: The file or folder to write; .gz, .bz2, .xz and .zst compress.
-        to: word2vec, word2vec-binary, glove, fasttext-vec, folder, npy, parquet or projector; by TARGET's suffix unless given.
-        limit: Keep the first rows only.
-        only: A file with the words to keep, one a line.
-        overwrite: Replace TARGET where it exists.
+        to: word2vec, word2vec-binary, glove, fasttext-vec, folder, npy, parquet or projector. Default: according to the suffix of TARGET.
+        limit: Keep only the first rows, at most this many.
+        only: A file with the words to keep, one per line.
+        overwrite: Replace TARGET if it exists.
     """
     from lexloom.files import open_bytes
     from lexloom.vectors.formats import load_vectors, save_vectors
@@ -294,25 +251,8 @@ def convert(
 
 
 @app.command
-def info(vectors: Annotated[str, Positional], /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
-    """Read and check a whole vector file, and say what it is.
-
-    Args:
-        vectors: A vector file or folder of any supported format.
-        json: Print one JSON value.
-    """
-    from lexloom.vectors.formats import describe_vectors
-
-    description = describe_vectors(vectors)
-    if json:
-        show_json(description)
-    else:
-        show_description(description)
-
-
-@app.command
 def plot(
-    vectors: Annotated[str, Positional],
+    vectors: Source,
     /,
     *,
     out: str,
@@ -320,27 +260,22 @@ def plot(
     top: int = 100,
     method: Literal["pca", "tsne"] = "pca",
     seed: int = 1,
-    ignore_case: Annotated[bool, Parameter(negative="")] = False,
-    unknown: Unknown = "error",
+    policy: Policy = WordPolicy(),
 ) -> None:
-    """Draw words as points in the plane, near each other where their vectors are.
+    """Draw words as points in the plane, so that similar words are close to each other.
 
     Args:
-        vectors: A vector file or folder of any supported format.
         out: A .png file, or .html for an interactive page.
         words: The words to draw.
-        top: How many of the most frequent words to draw where none are given.
-        method: pca, or tsne (needs the extra plot).
-        seed: Where t-SNE's random numbers start.
-        ignore_case: Take another spelling that differs in case where there is no exact match.
-        unknown: What to do with an unknown word.
+        top: Without --words, draw this many of the most frequent words.
+        method: How to project the vectors to the plane: pca or tsne.
+        seed: The seed of t-SNE.
     """
     from lexloom.vectors.formats import load_vectors
     from lexloom.vectors.plot import plot_vectors
 
     table = load_vectors(vectors)
-    title = Path(vectors).name
-    report = plot_vectors(table, out, words=words, top=top, method=method, seed=seed, unknown=unknown, ignore_case=ignore_case, title=title)
+    report = plot_vectors(table, out, words=words, top=top, method=method, seed=seed, policy=policy, title=Path(vectors).name)
     if report.missing_glyphs:
-        warn(f"no font on this machine has {report.missing_glyphs[:20]!r}; drawn as boxes")
+        warn(f"no font on this machine has {report.missing_glyphs[:20]!r}; they are drawn as boxes")
     print(f"drew {report.points} words in {out}")  # noqa: T201

@@ -1,1 +1,1 @@
-"""From a model that says what may come next to text: one step at a time, and how to draw from it."""
+"""Decoding: from a model's next-token probabilities to text, one step at a time."""

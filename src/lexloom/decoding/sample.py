@@ -1,4 +1,4 @@
-"""Draw the next tokens: temperature, top-k and top-p, and the loop that feeds each token back."""
+"""Sampling: temperature, top-k and top-p, and the loop that feeds each token back."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -12,55 +12,35 @@ from lexloom.errors import FormatError
 from lexloom.options import check_whole
 
 
-def filter_log_probs(log_probs: torch.Tensor, config: SamplingConfig) -> torch.Tensor:
-    """Say how likely each token is to be drawn.
-
-    Where tokens are exactly as likely as the last one to come in, the greedy choice and top-p take those with the lowest ids; which of
-    them top-k takes is not said.
-
-    Args:
-        log_probs: float (N, V), what the model says.
-        config: temperature, then top-k, then top-p; top-p counts the chances that temperature and top-k have left, renormalised.
-
-    Returns:
-        float64 (N, V), on the CPU: log-probabilities of the draw, -inf where a token is left out; each row's chances sum to 1. A row that
-        has no chances to draw from is NaN.
-    """
-    chances, ids = _candidates(log_probs, config)
-    if ids is not None:
-        candidates, chances = chances, np.zeros(log_probs.shape)
-        np.put_along_axis(chances, ids, candidates, 1)
-    shares = torch.from_numpy(chances)
-    return (shares / shares.sum(1, keepdim=True)).log()
-
-
 def sample(log_probs: torch.Tensor, config: SamplingConfig, generator: np.random.Generator, suppress: Sequence[int] = ()) -> torch.Tensor:
-    """Draw a token for each row, as likely as `filter_log_probs` says.
+    """Draw a token for each row.
 
-    One random number a row, looked up in the sums of the chances (inversion), in double precision. NumPy does it: of a small vocabulary
-    each operation costs what its call costs, and torch's cost several times as much.
+    The temperature is applied first, then top-k, then top-p, which counts the renormalised probabilities that the others have left. Of
+    tokens as likely as the last one included, greedy decoding and top-p take those with the lowest ids; top-k takes any. One random number
+    per row is looked up in the cumulative sums of the probabilities (inversion), in double precision. It is done in NumPy: with a small
+    vocabulary, the cost of an operation is the cost of its call, and torch's calls cost several times as much.
 
     Args:
-        log_probs: float (N, V), what the model says; the chances of a row need not sum to 1.
-        config: how to draw; its seed is not looked at here.
-        generator: where the random numbers come from; left alone where there is nothing to draw.
-        suppress: ids from 0 to V - 1 that are never drawn; the others share their chances.
+        log_probs: float (N, V), from the model; the probabilities of a row need not sum to 1.
+        config: how to draw; its seed is not used here.
+        generator: the source of random numbers; unused if decoding is greedy.
+        suppress: ids from 0 to V - 1 that are never drawn; the others share their probability.
 
     Returns:
         int64 (N,), on the device of `log_probs`.
 
     Raises:
-        FormatError: a row has no chances to draw from (NaN, or all -inf), which a damaged or diverged model gives.
+        FormatError: a row has no probabilities to draw from (NaN, or all -inf), as from a damaged or diverged model.
     """
-    chances, ids = _candidates(log_probs, config, suppress)
-    sums = chances.cumsum(1)
+    probabilities, ids = _candidates(log_probs, config, suppress)
+    sums = probabilities.cumsum(1)
     totals = sums[:, -1].tolist()
     if not all(0 < total < math.inf for total in totals):
         raise FormatError("the model gives no probabilities for the next token (NaN or all zero): it is damaged, or its training diverged")
     if config.greedy:
         places = [0] * len(totals)
     else:
-        # A draw is below 1, and its product with the total below the total, in floating point too: the token found has a chance above 0.
+        # A draw is below 1, so draw * total < total also in floating point, and the token found has a probability above 0.
         draws = generator.random(len(totals)).tolist()
         places = [row.searchsorted(draw * total, "right") for row, draw, total in zip(sums, draws, totals, strict=True)]
     drawn = places if ids is None else [row[place] for row, place in zip(ids, places, strict=True)]
@@ -78,23 +58,23 @@ def generate(
     stop: Callable[[int], bool] | None = None,
     suppress: Sequence[int] = (),
 ) -> Iterator[torch.Tensor]:
-    """Continue N rows token by token, and hand each out as soon as it is drawn.
+    """Continue N rows token by token; yield each token as soon as it is drawn.
 
     Args:
-        step: the model; it is called without gradients.
-        first: int64 (N,), the last token of each row's prompt, which the state has not seen yet.
-        state: what the model remembers of the prompts without their last tokens.
+        step: the model, called without gradients.
+        first: int64 (N,), the last token of each row's prompt, which is not yet in the state.
+        state: the state after the prompts without their last tokens.
         config: how to draw, and the seed.
-        length: how many tokens to draw at most.
-        stop: given an id, whether a row ends with it; the id itself is handed out. When all rows have ended, nothing more is drawn; rows
-            that ended before the others go on, and whoever reads them cuts them.
+        length: draw at most that many tokens.
+        stop: whether an id ends a row; the id itself is yielded. Drawing stops when all rows have ended; rows that ended earlier go on
+            until then, and the caller truncates them.
         suppress: ids that are never drawn, see `sample`.
 
     Yields:
         int64 (N,): the next token of each row.
 
     Raises:
-        FormatError: the model gives no chances to draw from.
+        FormatError: the model gives no probabilities to draw from.
     """
     generator = np.random.default_rng(config.seed)  # the same draws whatever device the model is on
     ids, ended = first, [False] * len(first)
@@ -110,14 +90,14 @@ def generate(
 
 
 def most_likely(log_probs: torch.Tensor, k: int) -> list[tuple[int, float]]:
-    """Name the k likeliest tokens, likeliest first, the lower id first where two are as likely.
+    """Return the k most likely tokens in descending order; of two as likely as each other, the lower id comes first.
 
     Args:
         log_probs: float (V,).
-        k: how many; all where there are fewer.
+        k: how many; all if there are fewer.
 
     Returns:
-        ids with their probabilities.
+        Ids with their probabilities.
 
     Raises:
         ConfigError: `k` is below 1.
@@ -131,29 +111,29 @@ def _candidates(log_probs: torch.Tensor, config: SamplingConfig, suppress: Seque
     """Choose the tokens that may be drawn from log-probabilities (N, V).
 
     Returns:
-        Their chances, float64 (N, K), not renormalised, and their ids, int64 (N, K); None where all of them may be drawn, in their order.
+        Their probabilities, float64 (N, K), not renormalised, and their ids, int64 (N, K), or None if all tokens may be drawn, in order.
     """
-    if log_probs.dtype == torch.bfloat16:  # which NumPy does not know
+    if log_probs.dtype == torch.bfloat16:  # NumPy has no bfloat16
         log_probs = log_probs.float()
     plain = log_probs.is_cpu and not log_probs.requires_grad
-    likely = log_probs.numpy(force=not plain).astype(np.float64)
+    logs = log_probs.numpy(force=not plain).astype(np.float64)
     for token in suppress:
-        likely[:, token] = -math.inf
+        logs[:, token] = -math.inf
     if config.greedy:
-        ids = likely.argmax(1, keepdims=True)
-        return np.exp(np.take_along_axis(likely, ids, 1)), ids
-    if config.temperature != 1:  # the likeliest is brought to 0 first: no temperature, however low, takes all chances away
-        with np.errstate(all="ignore"):  # what is not a number, or too small for one, is dealt with by whoever calls
-            likely = (likely - likely.max(1, keepdims=True)) / config.temperature
-    chances = np.exp(likely)
+        ids = logs.argmax(1, keepdims=True)
+        return np.exp(np.take_along_axis(logs, ids, 1)), ids
+    if config.temperature != 1:  # the largest is moved to 0 first, so that even a very low temperature leaves a probability above 0
+        with np.errstate(all="ignore"):  # the caller handles NaN and underflow
+            logs = (logs - logs.max(1, keepdims=True)) / config.temperature
+    probabilities = np.exp(logs)
     ids = None
-    if config.top_k is not None and config.top_k < chances.shape[1]:
-        ids = np.sort(chances.argpartition(-config.top_k, axis=1)[:, -config.top_k :], axis=1)
-        chances = np.take_along_axis(chances, ids, 1)
+    if config.top_k is not None and config.top_k < probabilities.shape[1]:
+        ids = np.sort(probabilities.argpartition(-config.top_k, axis=1)[:, -config.top_k :], axis=1)
+        probabilities = np.take_along_axis(probabilities, ids, 1)
     if config.nucleus is not None:
-        order = np.argsort(-chances, axis=1, kind="stable")
-        chances = np.take_along_axis(chances, order, 1)
+        order = np.argsort(-probabilities, axis=1, kind="stable")
+        probabilities = np.take_along_axis(probabilities, order, 1)
         ids = order if ids is None else np.take_along_axis(ids, order, 1)
-        sums = chances.cumsum(1)  # the nucleus ends with the first token that brings the share to p (Holtzman et al. 2020)
-        chances[:, 1:][(sums >= config.nucleus * sums[:, -1:])[:, :-1]] = 0
-    return chances, ids
+        sums = probabilities.cumsum(1)  # the nucleus ends with the first token that brings the share to p (Holtzman et al. 2020)
+        probabilities[:, 1:][(sums >= config.nucleus * sums[:, -1:])[:, :-1]] = 0
+    return probabilities, ids

@@ -1,1 +1,1 @@
-"""The tour: word vectors, language models and a classifier from the text that every machine already has."""
+"""The tour: word vectors, language models and a classifier trained on text that every machine already has."""

@@ -1,4 +1,4 @@
-"""The end of the tour: a classifier that says which installed package a sentence of a docstring comes from; it needs no torch."""
+"""The end of the tour: a classifier that predicts which installed package a docstring sentence comes from, without torch."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,25 +15,25 @@ from lexloom.files import write_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lexloom.models.linear.classifier import LinearClassifier
+    from lexloom.models.classifier.answers import Predictor
 
-_EPOCHS, _LEARNING_RATE = 5, 0.2  # as often right as with the defaults, and its probabilities a quarter as far off
-_SHORT = (8, 14)  # words of a sentence that is shown
-_SURE = 0.9  # about how probable a right answer is that is shown
-_LIKELIEST = 3  # packages beside it
-_TELLING = 6  # words that spoke for a package
-_LEAST = 0.05  # that a word adds to the log-odds if it is named
+_EPOCHS, _LEARNING_RATE = 5, 0.2  # the accuracy of the defaults with a quarter of their calibration error
+_SHORT = (8, 14)  # words of a shown sentence, minimum and maximum
+_SURE = 0.9  # the probability that correct answers shown should be close to
+_LIKELIEST = 3  # packages shown for each sentence
+_TELLING = 6  # words shown as reasons
+_LEAST = 0.05  # the smallest contribution to the log-odds of a shown word
 
 
-def tell_packages_apart(console: "Console", harvest: Harvest | None, folder: Path) -> Path | None:
-    """Train a classifier on sentences and their packages, judge it on others, and show some of its answers and the reason for one.
+def classify_packages(console: "Console", harvest: Harvest | None, folder: Path) -> Path | None:
+    """Train a classifier on sentences and their packages, evaluate it on others, and show some predictions and the reasons for one.
 
-    Where there are no packages to tell apart, two lines say so and nothing else happens.
+    If there are fewer than two packages, two lines say so and nothing else happens.
 
     Args:
         console: where to print.
-        harvest: the docstrings; None for a text of one's own.
-        folder: where the classifier goes, and the sentences as files of `label<TAB>text`.
+        harvest: the docstrings; None for a text of the user's own.
+        folder: the folder for the classifier and for the sentences as files of `label<TAB>text`.
 
     Returns:
         The classifier's folder.
@@ -70,37 +70,35 @@ def tell_packages_apart(console: "Console", harvest: Harvest | None, folder: Pat
     return out
 
 
-def _train(console: "Console", train: Path, out: Path) -> "LinearClassifier":
-    """Train under a bar."""
-    from lexloom.models.classifier_config import ClassifierConfig, ClassifierOptions, DocumentConfig
+def _train(console: "Console", train: Path, out: Path) -> "Predictor":
+    """Train with a progress bar."""
+    from lexloom.models.classifier.options import ClassifierConfig, ClassifierOptions, ClassifierTrainingConfig, DocumentConfig
+    from lexloom.models.classifier.train import train_classifier
+    from lexloom.run_folder import RunConfig
     from lexloom.text.labels import open_labelled
     from lexloom.text.tokenizers import TokenizerConfig
-    from lexloom.training.config import ClassifierTrainingConfig
-    from lexloom.training.linear_classifier import train_linear_classifier
     from lexloom.training.reporter import Reporter
 
     with progress_bar(console) as progress:
         task = progress.add_task("training", total=1.0)
-        return train_linear_classifier(
-            open_labelled(train),
-            ClassifierOptions(ClassifierConfig(encoder="linear")),
-            ClassifierTrainingConfig(epochs=_EPOCHS, learning_rate=_LEARNING_RATE, threads=1),
-            DocumentConfig(held_out=0.0),
+        options = ClassifierOptions(
+            ClassifierConfig(encoder="linear"),
+            batches=DocumentConfig(held_out=0.0),
+            training=ClassifierTrainingConfig(epochs=_EPOCHS, learning_rate=_LEARNING_RATE, threads=1),
             tokenizer=TokenizerConfig(lowercase=True),
-            out=out,
-            overwrite=True,
-            reporter=Reporter(working=lambda now: progress.update(task, completed=now.done)),
         )
+        reporter = Reporter(working=lambda now: progress.update(task, completed=now.done))
+        return train_classifier(open_labelled(train), options, run=RunConfig(out, overwrite=True), reporter=reporter)
 
 
-# ---- what it says ----------------------------------------------------------------------------------------------------------------------
+# ---- predictions -----------------------------------------------------------------------------------------------------------------------
 
 
-def answer(model: "LinearClassifier", sentences: pl.DataFrame) -> pl.DataFrame:
-    """Add to sentences, the column text, what a classifier says of them: answer, its probability, and likeliest, to be printed."""
-    from lexloom.text.readers import iterable_corpus
+def answer(model: "Predictor", sentences: pl.DataFrame) -> pl.DataFrame:
+    """Add a classifier's predictions for the column text: `answer`, `probability`, and `likeliest`, formatted for printing."""
+    from lexloom.text.corpus import iterable_corpus
 
-    probabilities = np.concatenate(list(model.predict_corpus(iterable_corpus(sentences["text"].to_list()))))
+    probabilities = np.concatenate(list(model.predict_blocks(iterable_corpus(sentences["text"].to_list()).blocks())))
     names = model.labels.names
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :_LIKELIEST].tolist()
     likeliest = [
@@ -114,10 +112,10 @@ def answer(model: "LinearClassifier", sentences: pl.DataFrame) -> pl.DataFrame:
 
 
 def choose_answers(answered: pl.DataFrame) -> pl.DataFrame:
-    """Choose short sentences: two of different packages with right answers that are fairly sure, and the one with the surest wrong answer.
+    """Choose short sentences: two of different packages with confident correct answers, and the one with the most confident wrong answer.
 
     Args:
-        answered: as `answer` gives it; any sentence may be chosen where none is short.
+        answered: the result of `answer`; if no sentence is short, any may be chosen.
     """
     short = answered.filter(words().is_between(*_SHORT))
     short = short if len(short) else answered
@@ -127,8 +125,8 @@ def choose_answers(answered: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([right.unique("package", keep="first", maintain_order=True).head(2), wrong.head(1)])
 
 
-def _show_answers(console: "Console", model: "LinearClassifier", shown: pl.DataFrame) -> None:
-    """Show sentences with the answers, and the words that spoke for the first."""
+def _show_answers(console: "Console", model: "Predictor", shown: pl.DataFrame) -> None:
+    """Show sentences with the answers, and the words that contributed most to the first one."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table

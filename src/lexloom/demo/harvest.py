@@ -1,7 +1,7 @@
 """The corpus that every machine already has: the docstrings of the installed Python packages.
 
 Files are parsed with `ast` and never imported. Every paragraph of prose becomes a document; what was found is kept compressed in the
-user's cache folder, with the package that each paragraph comes from, and made anew when a package was added, removed or changed.
+user's cache folder, with the package that each paragraph comes from, and gathered again when a package was added, removed or changed.
 """
 
 import ast
@@ -21,12 +21,12 @@ from pathlib import Path
 
 from lexloom.demo.prose import paragraphs
 from lexloom.errors import FormatError, InputError
-from lexloom.files import read_json, write_atomically, write_json
+from lexloom.files import COMPRESSIONS, read_json, write_atomically, write_json
 
 Progress = Callable[[int, int], None]
 """Called with the number of files read so far and the number of all files."""
 
-_RULES = 3  # raise it when prose.py or the choice of files changes: older caches are then made anew
+_RULES = 3  # increase it when prose.py or the choice of files changes, so that older caches are replaced
 _SKIPPED_FOLDERS = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "lib2to3"}
 _TEXT, _PACKAGES, _FACTS = "docstrings.txt.zst", "packages.txt.zst", "harvest.json"
 _CHUNK = 32  # files handed to a worker at a time
@@ -35,16 +35,16 @@ _SCOPES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True)
 class Harvest:
-    """What was harvested, and where it lies.
+    """The harvested text and its location.
 
     Attributes:
-        path: a zstd-compressed text file in UTF-8, a paragraph a line.
-        packages: another, in which each of these lines has the package of its paragraph; it is empty where several have the same, or none.
-        documents: its paragraphs.
-        words: its words, split at spaces.
-        files: Python files looked at.
-        unreadable: files among them that could not be read or parsed.
-        seconds: what reading and cleaning took when it was made.
+        path: a zstd-compressed text file in UTF-8, one paragraph per line.
+        packages: another, with the package of each of these paragraphs; a line is empty if the paragraph is in several packages or none.
+        documents: the number of paragraphs.
+        words: the number of words, split at spaces.
+        files: the number of Python files that were read.
+        unreadable: the number of files among them that could not be read or parsed.
+        seconds: the time that reading and cleaning took when it was made.
         cached: whether it was made by an earlier call.
     """
 
@@ -59,18 +59,18 @@ class Harvest:
 
 
 def harvest_docstrings(roots: list[Path] | None = None, *, cache: Path | None = None, progress: Progress | None = None) -> Harvest:
-    """Gather the docstrings of all Python files under some folders, or find them in the cache.
+    """Gather the docstrings of all Python files in some folders, or find them in the cache.
 
     Args:
         roots: the folders; by default the standard library and every site-packages folder in use.
-        cache: the folder to keep the text in; by default one of the user's cache folder.
-        progress: called as files are read; not called where the cache serves.
+        cache: the folder to keep the text in; by default one in the user's cache folder.
+        progress: called as files are read; not called if the cache is used.
 
     Returns:
-        Where the text is, and how much of it.
+        The location of the text and its size.
 
     Raises:
-        InputError: there is no prose in these files, or the cache folder cannot be written.
+        InputError: these files have no prose, or the cache folder cannot be written.
     """
     roots = package_roots() if roots is None else roots
     folder = (cache_folder() if cache is None else cache) / f"docstrings-{_digest([str(root) for root in roots])[:12]}"
@@ -106,14 +106,14 @@ def package_roots() -> list[Path]:
 
 
 def python_files(roots: list[Path]) -> list[tuple[Path, int]]:
-    """List the Python files under some folders with their sizes in bytes, sorted within a folder; tests and caches are left out."""
+    """List the Python files in some folders with their sizes in bytes, sorted within a folder, without tests and caches."""
     return [found for root in roots for found in sorted(_walk(str(root)))]
 
 
 def _walk(folder: str) -> Iterator[tuple[Path, int]]:
     try:
         entries = list(os.scandir(folder))
-    except OSError:  # a folder that may not be listed holds nothing for us
+    except OSError:  # no permission to list the folder
         return
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
@@ -124,9 +124,9 @@ def _walk(folder: str) -> Iterator[tuple[Path, int]]:
 
 
 def package_of(file: Path, roots: list[Path]) -> str:
-    """Name the package or module that a file belongs to: what comes first below its root, and one root may lie in another.
+    """Return the package or module that a file belongs to: the first part of its path below its innermost root.
 
-    What cannot be imported by such a name belongs to none, the empty name.
+    It is empty if it is not a name that can be imported.
     """
     root = max((root for root in roots if file.is_relative_to(root)), key=lambda root: len(root.parts))
     name = file.relative_to(root).parts[0].removesuffix(".py")
@@ -134,7 +134,7 @@ def package_of(file: Path, roots: list[Path]) -> str:
 
 
 def cache_folder() -> Path:
-    """The folder where the platform wants caches: XDG_CACHE_HOME first, then the platform's own."""
+    """Return the cache folder: in XDG_CACHE_HOME if that is set, else in the platform's own place."""
     if chosen := os.environ.get("XDG_CACHE_HOME"):
         return Path(chosen) / "lexloom"
     if sys.platform == "win32":
@@ -146,7 +146,7 @@ def cache_folder() -> Path:
 
 
 def _gather(files: list[tuple[Path, int]], roots: list[Path], progress: Progress | None) -> tuple[dict[str, str], int]:
-    """Read all files, in worker processes where that pays: every paragraph once, with its package; also count unreadable files."""
+    """Read all files, in worker processes if there are many: each paragraph once, with its package, and the number of unreadable files."""
     documents: dict[str, str] = {}
     unreadable = 0
     paths = [path for path, _ in files]
@@ -158,7 +158,7 @@ def _gather(files: list[tuple[Path, int]], roots: list[Path], progress: Progress
             documents.update({paragraph: package if documents.get(paragraph, package) == package else "" for paragraph in found})
         if progress is not None and (done % _CHUNK == 0 or done == len(files)):
             progress(done, len(files))
-    # Shuffled, the same way every time. In the order of the files a paragraph resembles those before it; a model with a high learning
+    # Shuffled, always in the same way. In the order of the files a paragraph resembles those before it: a model with a high learning
     # rate then does well by remembering the latest ones, and its loss *rises* as the rate falls.
     order = sorted(documents, key=lambda document: hashlib.blake2b(document.encode("utf-8", "replace"), digest_size=8).digest())
     return {document: documents[document] for document in order}, unreadable
@@ -169,22 +169,22 @@ def _read_all(paths: list[Path]) -> Iterator[list[str] | None]:
     if workers < 2:
         yield from map(read_file, paths)
         return
-    # Spawned, not forked: by now there may be threads (a progress bar's, polars'), and a fork of those can hang.
+    # Spawned, not forked: there may be threads already (of the progress bar, of polars), and a forked process could hang.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=gc.disable) as pool:
         yield from pool.map(read_file, paths, chunksize=_CHUNK)
 
 
 def read_file(path: Path) -> list[str] | None:
-    """Read the paragraphs of prose in the docstrings of one Python file; None where it cannot be read or parsed."""
+    """Read the paragraphs of prose in the docstrings of one Python file; None if it cannot be read or parsed."""
     try:
         source = path.read_bytes()
         if b'"""' not in source and b"'''" not in source:
             return []
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the parsed files' own: invalid escapes and the like
+            warnings.simplefilter("ignore")  # of the parsed files, such as invalid escapes
             tree = ast.parse(source)
         return [paragraph for docstring in _docstrings(tree) for paragraph in paragraphs(docstring)]
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: null bytes; the last two: hostile nesting
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: null bytes; the last two: very deep nesting
         return None
 
 
@@ -208,7 +208,7 @@ def _digest(lines: list[str]) -> str:
 
 
 def _find(folder: Path, key: str) -> Harvest | None:
-    """Find an earlier harvest of the same files; whatever is damaged counts as not there."""
+    """Find an earlier harvest of the same files; a damaged one is ignored."""
     try:
         facts = read_json(folder / _FACTS)
         if facts.pop("key") == key and (folder / _TEXT).is_file() and (folder / _PACKAGES).is_file():
@@ -219,16 +219,14 @@ def _find(folder: Path, key: str) -> Harvest | None:
 
 
 def _keep(folder: Path, key: str, found: Harvest, documents: dict[str, str]) -> None:
-    import zstandard
-
     facts = {name: value for name, value in asdict(found).items() if name not in ("path", "packages", "cached")}
     try:
         with write_atomically(folder) as temporary:
             temporary.mkdir()
             for name, lines in ((_TEXT, documents.keys()), (_PACKAGES, documents.values())):
-                with (temporary / name).open("wb") as file, zstandard.ZstdCompressor(level=3).stream_writer(file) as stream:
+                with (temporary / name).open("wb") as file, COMPRESSIONS["zst"].open(file, "wb") as stream:
                     for line in lines:
                         stream.write((line + "\n").encode("utf-8", "replace"))
             write_json(temporary / _FACTS, {"key": key, **facts})
     except OSError as error:
-        raise InputError(f"{folder}: cannot keep the docstrings there: {error}; name another place with XDG_CACHE_HOME") from error
+        raise InputError(f"{folder}: cannot write the docstrings: {error}; set XDG_CACHE_HOME to another folder") from error

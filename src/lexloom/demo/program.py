@@ -1,4 +1,4 @@
-"""How to call lexloom from here, for the commands that the tour prints."""
+"""The commands that the tour prints."""
 
 import os
 import shlex
@@ -8,10 +8,10 @@ from shutil import which
 
 
 def command(*arguments: str | os.PathLike[str]) -> str:
-    """Write a command as one would type it: lexloom by its name where the shell would find it, else by its place, as `.venv/bin/lexloom`.
+    """Format a command as a user would type it: `lexloom` if it is on the path, else its location, such as `.venv/bin/lexloom`.
 
     Args:
-        arguments: what follows; quoted where the shell needs it.
+        arguments: the arguments, which are quoted if the shell needs it.
     """
     script = Path(sys.executable).with_name("lexloom")
     program = os.path.relpath(script) if which("lexloom") is None and script.exists() else "lexloom"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_bar(console: "Console") -> Iterator["Progress"]:
-    """Show a bar that leaves no trace when it is done, and none at all where nobody watches."""
+    """Show a bar that disappears when it is done; show none if the output is not a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())

@@ -1,10 +1,10 @@
-"""From a docstring to its prose: doctests, code, tables, mark-up and parameter headers are left out."""
+"""Extract the prose of a docstring, without doctests, code, tables, mark-up and parameter headers."""
 
 import re
 from collections.abc import Iterator
 
-_MIN_WORDS = 3  # a paragraph with fewer says too little to learn from
-_MAX_SIGNS = 0.2  # the greatest share of characters other than letters and spaces: above it a paragraph is code, a table or a formula
+_MIN_WORDS = 3  # shorter paragraphs are dropped
+_MAX_SIGNS = 0.2  # the largest share of characters other than letters and spaces; above it a paragraph is code, a table or a formula
 
 _DOCTEST = re.compile(r"\s*(>>>|\.\.\. |In \[\d+\]:)")
 _RULE = re.compile(r"\s*[^\w\s]{2,}[^\w]*$")  # -----, =====, +---+---+ and the like
@@ -29,7 +29,7 @@ def paragraphs(docstring: str) -> Iterator[str]:
     """Yield the paragraphs of prose in a docstring, each on one line with single spaces.
 
     Args:
-        docstring: as `ast.get_docstring` returns it, its indentation taken away.
+        docstring: as `ast.get_docstring` returns it, without indentation.
     """
     for block in _blocks(docstring.expandtabs().splitlines()):
         text = " ".join(_plain(" ".join(block)).split())
@@ -50,7 +50,7 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
 
 
 def _prose_lines(lines: list[str]) -> Iterator[str]:
-    """Yield the lines that may be prose; whatever is dropped leaves one empty line."""
+    """Yield the lines that may be prose; each dropped part becomes one empty line."""
     hidden_indent = -1  # lines indented deeper than this belong to code that is left out
     fenced = in_doctest = False
     for number, line in enumerate(lines):
@@ -79,7 +79,7 @@ def _prose_lines(lines: list[str]) -> Iterator[str]:
 
 
 def _without_marker(line: str) -> str:
-    """Take the list marker or the parameter's name from the beginning of a line; a line that only states a type vanishes."""
+    """Remove a list marker or a parameter's name from the beginning of a line; a line that only states a type becomes empty."""
     if field := _SPHINX_FIELD.match(line):
         return "" if field[1] in ("type", "rtype", "vartype") else line[field.end() :]
     for marker in (_GOOGLE_FIELD, _LIST_ITEM):
@@ -89,7 +89,7 @@ def _without_marker(line: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Take the mark-up away and leave the words."""
+    """Remove the mark-up and keep the words."""
     for pattern in (_MATH, _URL, _CITATION, _ROLE):
         text = pattern.sub(" ", text)
     return _EMPHASIS.sub(" ", _CALL.sub("", text))

@@ -1,4 +1,4 @@
-"""Sentences of docstrings for a classifier: which package does each come from?"""
+"""Sentences of docstrings, labelled with their packages, for a classifier."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,22 +9,22 @@ from lexloom.demo.harvest import Harvest
 from lexloom.files import open_bytes
 
 PACKAGES = 8
-"""That are told apart at most."""
+"""The largest number of packages."""
 FEWEST = 200
-"""Sentences that a package must have."""
-_MOST = 5_000  # sentences of a package
-_UNEVEN = 2  # a package has at most so many times the sentences of the smallest
-_WORDS = (6, 40)  # of a sentence, the fewest and the most
+"""The smallest number of sentences of a package."""
+_MOST = 5_000  # at most that many sentences of a package
+_UNEVEN = 2  # a package has at most that many times the sentences of the smallest
+_WORDS = (6, 40)  # of a sentence, minimum and maximum
 _HELD_OUT = 0.1
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """Sentences of docstrings, each with the one package that it stands in.
+    """Sentences of docstrings, each found in one package only.
 
     Attributes:
-        train: columns package and text, of those to train on.
-        held_out: the same of the others; none is among those to train on, nor one that differs from it in case, digits and signs alone.
+        train: the training sentences, with the columns package and text.
+        held_out: the others; none occurs in `train`, not even with other case, digits or punctuation.
     """
 
     train: pl.DataFrame
@@ -32,22 +32,22 @@ class Sentences:
 
     @property
     def shares(self) -> dict[str, float]:
-        """The packages with the share that each has of the held-out sentences, the largest first."""
+        """The share of the held-out sentences that each package has, in descending order."""
         counted = self.held_out["package"].value_counts(normalize=True, name="share")
         return dict(counted.sort("share", "package", descending=[True, False]).iter_rows())
 
 
 def choose_sentences(harvest: Harvest) -> Sentences:
-    """Choose the packages with the most sentences, about as many of each, and hold out a part.
+    """Choose the packages with the most sentences, about the same number from each, and hold out a part.
 
-    A sentence begins with a capital letter and ends with a stop. Those that stand in several packages are left out, and those that contain
-    the name of theirs. The sentences of a paragraph are held out together, but for one paragraph of each package.
+    A sentence begins with a capital letter and ends with `.`, `!` or `?`. Sentences that occur in several packages or contain the name of
+    their package are left out. The sentences of a paragraph are held out together, except for one paragraph of each package.
 
     Args:
         harvest: the paragraphs and their packages.
 
     Returns:
-        The sentences; none where fewer than two packages have enough.
+        The sentences; none if fewer than two packages have enough.
     """
     found = _distinct(pl.DataFrame({"package": _lines(harvest.packages), "text": _lines(harvest.path)}))
     sizes = found.group_by("package").len("size").filter(pl.col("size") >= FEWEST)
@@ -60,11 +60,11 @@ def choose_sentences(harvest: Harvest) -> Sentences:
 
 
 def _distinct(paragraphs: pl.DataFrame) -> pl.DataFrame:
-    """Part paragraphs into sentences, and keep one of those that are alike if they stand in one package alone."""
-    parted = pl.col("text").str.replace_all(r"([.!?]) (\p{Lu})", "$1\n$2").str.split("\n")
+    """Split paragraphs into sentences, and keep one of each group of duplicates if the group occurs in one package only."""
+    split = pl.col("text").str.replace_all(r"([.!?]) (\p{Lu})", "$1\n$2").str.split("\n")
     lower = pl.col("text").str.to_lowercase()
     return (
-        paragraphs.with_columns(parted)
+        paragraphs.with_columns(split)
         .explode("text", empty_as_null=False)
         .filter(words().is_between(*_WORDS), pl.col("text").str.contains(r"^\p{Lu}.*[.!?]$"))
         .group_by(lower.str.replace_all(r"\P{L}+", " ").alias("letters"), maintain_order=True)
@@ -75,7 +75,7 @@ def _distinct(paragraphs: pl.DataFrame) -> pl.DataFrame:
 
 
 def words() -> pl.Expr:
-    """Count the words of a column text, parted by single spaces."""
+    """Count the words of the column text, which are separated by single spaces."""
     return pl.col("text").str.count_matches(" ") + 1
 
 

@@ -1,4 +1,4 @@
-"""What the tour shows of some vectors: words with telling neighbours, analogies, and themes for the picture."""
+"""What the tour shows of vectors: words with interesting neighbours, analogies, and themes for the picture."""
 
 from collections.abc import Iterable, Mapping
 
@@ -29,30 +29,30 @@ GENERAL_ANALOGIES = (
     ("large", "larger", "small"),
     ("one", "two", "first"),
 )
-"""Tried on a text of one's own; those whose words it has are shown."""
+"""For a text of the user's own; those whose words occur in it are shown."""
 
-_COMMON = 1e-3  # a token with a greater share of the text is taken for a function word
+_COMMON = 1e-3  # a token with a larger share of the text counts as a function word
 _CANDIDATES = 200
 _MIN_LETTERS = 4
-_ALIKE = 0.6  # the cosine above which a word is left out beside one already chosen
+_ALIKE = 0.6  # words with a larger cosine to a chosen word are postponed
 
 
 def telling_words(vectors: Vectors, n: int = 10) -> list[str]:
     """Choose frequent content words by rule, in any language.
 
-    Of the most frequent words that are not too common, those with the longest vectors come first: among words of like frequency,
-    the length says how much a word keeps to contexts of its own (Schakel and Wilson 2015). A word much like one already chosen waits.
+    Of the most frequent words that are not too common, those with the longest vectors come first: among words of similar frequency,
+    the length measures how specific the contexts of a word are (Schakel and Wilson 2015). Words similar to a chosen one come last.
 
     Args:
         vectors: the table, with counts.
-        n: how many; fewer come where the text has no more words.
+        n: the number of words; fewer are returned if the text has fewer.
 
     Returns:
-        The words, the most telling first.
+        The words, the most specific first.
     """
     total = int(vectors.counts.sum())
     words = [(row, token) for row, token in enumerate(vectors.tokens) if token.isalpha() and vectors.counts[row] <= _COMMON * total]
-    long = [(row, token) for row, token in words if len(token) >= _MIN_LETTERS]  # scripts with short words, and tiny texts, have few
+    long = [(row, token) for row, token in words if len(token) >= _MIN_LETTERS]  # few in scripts with short words and in tiny texts
     candidates = (long if len(long) >= n else words or list(enumerate(vectors.tokens)))[:_CANDIDATES]
     candidates.sort(key=lambda candidate: -vectors.norms[candidate[0]])
     unit = {row: np.asarray(vectors.matrix[row]) / vectors.norms[row] for row, _ in candidates}
@@ -65,7 +65,7 @@ def telling_words(vectors: Vectors, n: int = 10) -> list[str]:
 
 
 def themes_around(vectors: Vectors, words: Iterable[str], size: int = 7) -> dict[str, list[str]]:
-    """Group each word with its nearest neighbours that are words; a token belongs to the first group that wants it."""
+    """Group each word with its nearest neighbours that are words; a token belongs to the first group that it fits."""
     taken: set[str] = set()
     themes: dict[str, list[str]] = {}
     for word in words:
@@ -76,6 +76,6 @@ def themes_around(vectors: Vectors, words: Iterable[str], size: int = 7) -> dict
 
 
 def known_themes(vectors: Vectors, themes: Mapping[str, str]) -> dict[str, list[str]]:
-    """Split the words of each theme at spaces; leave out those that the vectors do not have, and themes that none is left of."""
+    """Split the words of each theme at spaces, without words that have no vector and themes without a word."""
     kept = {name: [word for word in words.split() if word in vectors] for name, words in themes.items()}
     return {name: words for name, words in kept.items() if words}

@@ -1,13 +1,13 @@
-"""The tour: from text to word vectors, with everything that they can be asked, on to a language model, and to a classifier in seconds."""
+"""The tour: from text to word vectors and what can be done with them, then a language model and a classifier."""
 
 import time
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lexloom.demo.classifier import tell_packages_apart
+from lexloom.demo.classifier import classify_packages
 from lexloom.demo.harvest import Harvest, harvest_docstrings
-from lexloom.demo.models import compare_embeddings, remembering
+from lexloom.demo.models import RememberingCorpus, compare_starts
 from lexloom.demo.program import command
 from lexloom.demo.progress import progress_bar
 from lexloom.demo.showcase import (
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from lexloom.text.store import TokenStore
     from lexloom.vectors.table import Vectors
 
-_TOKENS_TO_TRAIN = 30_000_000  # over all epochs: ten to twenty seconds on two cores
-_EPOCHS = (3, 30)  # the fewest and the most, however long the text
-_DOCSTRING_MIN_COUNT = 20  # below it are mostly names that one package uses
+_TOKENS_TO_TRAIN = 30_000_000  # in all epochs: ten to twenty seconds on two cores
+_EPOCHS = (3, 30)  # minimum and maximum
+_DOCSTRING_MIN_COUNT = 20  # rarer words are mostly names used by one package
 _NEIGHBORS = 6
-_THEMES = 8  # as many as the picture has colours
+_THEMES = 8  # the number of colours of the picture
 
 
 def run_tour(
     corpus: str | PathLike[str] | None = None, out: str | PathLike[str] = "demo-output", *, console: "Console | None" = None
 ) -> "Vectors":
-    """Train word vectors on a text and show what they know; then two language models, one begun with them; then a classifier.
+    """Train word vectors on a text and show what they know; then two language models, one started from them; then a classifier.
 
     Args:
-        corpus: any text that `lexloom.text.readers.open_corpus` opens; by default the docstrings of the installed packages.
-        out: the folder for vectors, encoded text, picture, models and sentences; what an earlier tour left there is replaced.
+        corpus: any text that `lexloom.text.corpus.open_corpus` opens; by default the docstrings of the installed packages.
+        out: the folder for vectors, encoded text, picture, models and sentences; results of an earlier tour are replaced.
         console: where to print; standard output by default.
 
     Returns:
@@ -62,8 +62,8 @@ def run_tour(
     _show_analogies(console, vectors, DOCSTRING_ANALOGIES if corpus is None else GENERAL_ANALOGIES)
     picture = _draw(vectors, words, corpus, folder / "words.png")
     prompt = DOCSTRING_PROMPT if corpus is None else ""
-    arms = compare_embeddings(console, lines, vectors, folder, prompt)
-    classifier = tell_packages_apart(console, harvest, folder)
+    arms = compare_starts(console, lines, vectors, folder, prompt)
+    classifier = classify_packages(console, harvest, folder)
     _say_what_next(console, folder, picture, words, time.perf_counter() - started)
     for arm in arms[-1:]:
         _say_command(console, "lm", "generate", arm.folder, "--prompt", prompt, "--length", "30")
@@ -76,10 +76,10 @@ def run_tour(
 
 
 def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path) -> tuple["TokenStore", list[str], Harvest | None]:
-    """Find the text, split it into lower-cased words and encode it; its first lines come along, and the harvest where it is one."""
+    """Find the text, split it into lower-case words and encode it; also return its first lines and, if it is one, the harvest."""
     from rich.markup import escape
 
-    from lexloom.text.readers import open_corpus
+    from lexloom.text.corpus import open_corpus
     from lexloom.text.store import build_store
     from lexloom.text.tokenizers import TokenizerConfig
     from lexloom.text.vocabulary import VocabularyConfig
@@ -92,7 +92,7 @@ def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path
             what += f" ({harvest.unreadable} of {harvest.files:,} files could not be read)"
     else:
         source = what = fspath(corpus)
-    text, lines = remembering(open_corpus(source))
+    text = RememberingCorpus(open_corpus(source))
     vocabulary = VocabularyConfig() if corpus is not None else VocabularyConfig(min_count=_DOCSTRING_MIN_COUNT)
     with progress_bar(console) as progress:
         task = progress.add_task("splitting and counting", total=None)
@@ -103,9 +103,9 @@ def _encode(console: "Console", corpus: str | PathLike[str] | None, folder: Path
             vocabulary,
             progress=lambda done: progress.update(task, completed=done),
         )
-    words = f"{len(store.vocabulary.tokens):,} different ones seen {vocabulary.min_count} times or more"
+    words = f"{len(store.vocabulary.tokens):,} distinct ones seen {vocabulary.min_count} times or more"
     console.print(f"[bold]Text[/]: {escape(what)}; {len(store.ids):,} tokens, {words}", soft_wrap=True)
-    return store, lines, harvest
+    return store, text.lines, harvest
 
 
 def _harvest(console: "Console") -> Harvest:
@@ -115,29 +115,29 @@ def _harvest(console: "Console") -> Harvest:
 
 
 def _train(console: "Console", store: "TokenStore", folder: Path) -> "Vectors":
-    """Train skip-gram vectors, a line an epoch."""
-    from lexloom.vectors.config import VectorConfig
-    from lexloom.vectors.train import Reporter, train_vectors
+    """Train skip-gram vectors, and print one line per epoch."""
+    from lexloom.vectors.config import VectorConfig, VectorTrainingConfig
+    from lexloom.vectors.train import VectorReporter, train_vectors
 
     fewest, most = _EPOCHS
-    config = VectorConfig(epochs=max(fewest, min(most, round(_TOKENS_TO_TRAIN / max(1, len(store.ids))))))
-    console.print(f"[bold]Training[/]: {config.model}, dim {config.dim}, {config.epochs} epochs")
+    config, training = VectorConfig(), VectorTrainingConfig(epochs=max(fewest, min(most, round(_TOKENS_TO_TRAIN / max(1, len(store.ids))))))
+    console.print(f"[bold]Training[/]: {config.model}, dim {config.dim}, {training.epochs} epochs")
     with progress_bar(console) as progress:
-        task = progress.add_task("compiling", total=config.epochs)
+        task = progress.add_task("compiling", total=training.epochs)
 
         def show(record: dict[str, Any]) -> None:
             speed = record["raw_words"] / max(record["seconds"], 1e-3)
             loss = f"loss {record['loss']:.4f}" if record["loss"] is not None else "nothing to train on"
             progress.console.print(f"  epoch {record['epoch']:>2}  {loss}  {speed / 1e6:5.2f} M raw words/s")
 
-        reporter = Reporter(
-            working=lambda state, fraction, _: progress.update(task, description="training", completed=state.epoch + fraction),
+        reporter = VectorReporter(
+            working=lambda now: progress.update(task, description="training", completed=now.epoch - 1 + now.fraction),
             epoch=show,
         )
-        return train_vectors(store, config, out=folder / "vectors", overwrite=True, reporter=reporter)
+        return train_vectors(store, config, training, out=folder / "vectors", overwrite=True, reporter=reporter)
 
 
-# ---- what the vectors know -------------------------------------------------------------------------------------------------------------
+# ---- uses of the vectors --------------------------------------------------------------------------------------------------------------
 
 
 def _words(vectors: "Vectors", corpus: str | PathLike[str] | None) -> list[str]:

@@ -11,31 +11,29 @@ from sklearn.utils.validation import check_is_fitted
 from lexloom.errors import ConfigError
 from lexloom.estimators.texts import checked_texts
 from lexloom.options import check_above_zero, check_whole
-from lexloom.text.decoding import without_surrogates
-from lexloom.text.encode import factorize
-from lexloom.text.ragged import starts_of
-from lexloom.text.report import CorpusReport
+from lexloom.text.blocks import CorpusReport, without_surrogates
+from lexloom.text.documents import starts_of
 from lexloom.text.tokenizers import TextTokenizer, TokenizerConfig, make_tokenizer
 from lexloom.vectors.formats import load_vectors
 from lexloom.vectors.table import Vectors
 
-_NEGLIGIBLE = 1e-6  # of the longest: a direction in which documents do not differ from zero but by rounding
+_NEGLIGIBLE = 1e-6  # relative to the largest singular value: below it, a direction is rounding error
 
 
 class DocumentVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Takes documents to the average of their words' vectors, float32 (n, E); zeros where no word is known.
+    """Turns documents into the averages of their words' vectors, float32 (n, E); zeros for a document without a known word.
 
     Args:
-        vectors: what `load_vectors` reads, or a `Vectors`.
-        weighting: `mean`, or `sif`: frequent words count less, and what all documents have in common is taken out (Arora et al. 2017).
-        sif_weight: a of their a / (a + p(word)); p comes from the counts of the vectors, or of the documents of `fit` where there are none.
-        components: how many common directions sif takes out.
-        tokenizer: how text is split, see `TokenizerConfig`; as the vectors' own text was unless given, by spaces where that is not known.
-        lowercase: fold case before, with a tokenizer that is given.
+        vectors: anything that `load_vectors` reads, or a `Vectors`.
+        weighting: `mean`, or `sif`: frequent words weigh less, and the common component of all documents is removed (Arora et al. 2017).
+        sif_weight: the a in the weight a / (a + p(word)); p comes from the counts of the vectors, or else of the documents of `fit`.
+        components: the number of common directions that sif removes.
+        tokenizer: how text is split, see `TokenizerConfig`; by default like the text of the vectors, or at spaces if that is not known.
+        lowercase: fold case first; only with a given tokenizer.
 
     Attributes:
         vectors_: the loaded vectors.
-        common_: float32 (components, E), the directions that sif takes out; fewer where the documents of `fit` have not as many.
+        common_: float32 (components, E), the directions that sif removes; fewer if the documents of `fit` span fewer.
     """
 
     def __init__(
@@ -56,12 +54,12 @@ class DocumentVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.lowercase = lowercase
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Load the vectors, and learn from documents what sif needs to know.
+        """Load the vectors, and estimate from documents what sif needs.
 
         Raises:
             ConfigError: no vectors are given, or a parameter is wrong.
             InputError, FormatError: the vectors cannot be read.
-            ValueError: X is no collection of strings.
+            ValueError: X is not a collection of strings.
         """
         texts = checked_texts(X)
         if self.vectors is None:
@@ -88,14 +86,14 @@ class DocumentVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return without
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Name the columns."""
+        """Return the names of the columns."""
         check_is_fitted(self)
         return np.array([f"vector{number}" for number in range(self.vectors_.dim)], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string, tags.input_tags.two_d_array, tags.input_tags.one_d_array = True, False, True
-        tags.transformer_tags.preserves_dtype = []  # of text there is none
+        tags.transformer_tags.preserves_dtype = []  # text has no dtype to preserve
         return tags
 
     def _make_splitter(self) -> TextTokenizer:
@@ -106,17 +104,15 @@ class DocumentVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return make_tokenizer(TokenizerConfig(tokenizer="whitespace", lowercase=self.lowercase))
 
     def _split(self, texts: list[str]) -> tuple[list[str], np.ndarray, np.ndarray]:
-        """The different tokens of documents, which of them each token is, (N,), and where documents begin, (n + 1,).
+        """Return the distinct tokens of documents, the index of each token into them, (N,), and where documents begin, (n + 1,).
 
-        They are sorted: then what a document is summed up to does not depend on the others, by no rounding.
+        Distinct tokens are sorted, so that the rounding of a document's sum does not depend on other documents.
         """
         lists = self._splitter.split(pl.Series([without_surrogates(text, "X", CorpusReport()) for text in texts], dtype=pl.String))
         tokens = lists.explode(empty_as_null=False)
-        distinct, codes = factorize(tokens) if len(tokens) else (tokens, np.empty(0, np.int64))
-        order = distinct.arg_sort().to_numpy()
-        places = np.empty(len(order), np.int64)
-        places[order] = np.arange(len(order))
-        return distinct.gather(order).to_list(), places[codes], starts_of(lists.list.len().to_numpy())
+        distinct = tokens.unique().sort()
+        codes = tokens.cast(pl.Enum(distinct)).to_physical().to_numpy().astype(np.int64) if len(tokens) else np.empty(0, np.int64)
+        return distinct.to_list(), codes, starts_of(lists.list.len().to_numpy())
 
     def _count(self, texts: list[str]) -> dict[str, float]:
         counts = self.vectors_.counts
@@ -133,7 +129,7 @@ class DocumentVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             frequency = np.array([self._frequencies.get(token, 0.0) for token in tokens])
             weights *= (self.sif_weight / (self.sif_weight + frequency)).astype(np.float32)
         bags = csr_array((np.ones(len(codes), np.float32), codes, starts), shape=(len(texts), len(tokens)))
-        bags.sum_duplicates()  # counts are exact; the sum of a long document word by word would not be
+        bags.sum_duplicates()  # counts are exact, but the sum of a long document word by word is not
         numbers = bags @ known.astype(np.float32)
         bags.data *= weights[bags.indices]
         averages: np.ndarray = (bags @ rows) / np.maximum(1, numbers)[:, None]

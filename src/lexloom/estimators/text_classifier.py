@@ -10,34 +10,35 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from lexloom.errors import ConfigError
 from lexloom.estimators.texts import checked_texts, seed_of
-from lexloom.models.classification import decide
-from lexloom.models.classifier_config import (
+from lexloom.models.classifier.answers import decide
+from lexloom.models.classifier.options import (
     ClassifierConfig,
     ClassifierEmbeddingConfig,
     ClassifierOptions,
     ClassifierRecurrentConfig,
+    ClassifierTrainingConfig,
     ClassifierVocabularyConfig,
     DocumentConfig,
     Encoder,
     LinearConfig,
     Pooling,
 )
+from lexloom.models.classifier.train import train_classifier
+from lexloom.text.corpus import iterable_corpus
 from lexloom.text.labels import labelled_texts
-from lexloom.text.readers import iterable_corpus
 from lexloom.text.tokenizers import TokenizerConfig
-from lexloom.training.config import ClassifierTrainingConfig
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A text classifier: X is a collection of strings, y their labels, or a matrix of zeros and ones where there may be several.
+    """A text classifier: X is a collection of strings, y their labels, or for several labels per document a matrix of zeros and ones.
 
-    The parameters are the options of `lexloom classifier train`, under the same names where scikit-learn has no name of its own:
+    The parameters are the options of `lexloom classifier train` under the same names, except where scikit-learn has its own:
     `class_weight` (None or "balanced"), `validation_fraction` (held out to choose the best epoch; with 0 the last one is kept),
-    `random_state` and `n_jobs` (threads; as many as there are cores where None or -1).
+    `random_state` and `n_jobs` (threads; None or -1 for one per core).
 
     Attributes:
-        classes_: the labels, sorted; with several labels the numbers of the columns of y.
-        model_: what was trained.
+        classes_: the labels, sorted; with several labels per document the column indices of y.
+        model_: the trained classifier.
     """
 
     def __init__(
@@ -113,19 +114,19 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             y: n labels, or zeros and ones (n, C), which may be sparse.
 
         Raises:
-            ValueError: X or y is not that, they are not of one length, or there is a single label.
+            ValueError: X or y is invalid, their lengths differ, or there is a single label.
             ConfigError: a parameter is out of range.
         """
         texts = checked_texts(X)
         if y is None:
             raise ValueError("TextClassifier requires y to be passed, but the target y is None: give a label for each document")
         _refuse_missing(y)
-        with np.errstate(invalid="ignore"):  # infinity is no label, and no warning
+        with np.errstate(invalid="ignore"):  # infinity is refused without a warning
             check_classification_targets(y)
             several = type_of_target(y) == "multilabel-indicator"
         values = (y.toarray() if issparse(y) else np.asarray(y)) if several else column_or_1d(y, warn=True)
         if len(values) != len(texts):
-            raise ValueError(f"X has {len(texts)} documents and y {len(values)} labels: expected as many")
+            raise ValueError(f"X has {len(texts)} documents and y {len(values)} labels: expected the same number")
         if several:
             classes, rows = np.arange(values.shape[1]), [np.flatnonzero(row).tolist() for row in values]
         else:
@@ -133,19 +134,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rows = [[code] for code in codes.tolist()]
         number = len({code for row in rows for code in row})
         if number < 2:
-            raise ValueError(f"y has {number} class{'' if number == 1 else 'es'}, of all documents together: expected at least 2")
-        named = [[f"{code:09d}" for code in row] for row in rows]  # so that the order of names is that of the classes
-        options, rest = self._options(several)
-        if self.encoder == "linear":
-            from lexloom.training.linear_classifier import train_linear_classifier as train
-        else:
-            from lexloom.training.classifier import train_classifier as train  # type: ignore[assignment]
-        self.model_ = train(labelled_texts(texts, named), options, **rest)
+            raise ValueError(f"y has {number} class{'' if number == 1 else 'es'}, in all documents together: expected at least 2")
+        named = [[f"{code:09d}" for code in row] for row in rows]  # so that names sort like the classes
+        self.model_ = train_classifier(labelled_texts(texts, named), self._options(several))
         self.classes_ = classes
         self._known = np.array([int(name) for name in self.model_.labels.names])  # a column of y may be empty
         return self
 
-    def _options(self, several: bool) -> tuple[ClassifierOptions, dict[str, Any]]:
+    def _options(self, several: bool) -> ClassifierOptions:
         if self.class_weight not in (None, "balanced"):
             raise ConfigError(f"class_weight is {self.class_weight!r}: expected None or 'balanced'")
         model = ClassifierConfig(
@@ -168,42 +164,45 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         linear = LinearConfig(self.word_ngrams, self.min_char_ngram, self.max_char_ngram, self.buckets)
         seed, threads = seed_of(self.random_state), None if self.n_jobs == -1 else self.n_jobs
         training = ClassifierTrainingConfig(epochs=self.epochs, learning_rate=self.learning_rate, seed=seed, threads=threads)
-        rest = {
-            "training": training,
-            "batches": DocumentConfig(batch_size=self.batch_size, held_out=self.validation_fraction),
-            "tokenizer": TokenizerConfig(tokenizer=self.tokenizer, lowercase=self.lowercase),
-            "vocabulary": ClassifierVocabularyConfig(min_count=self.min_count),
-        }
-        return ClassifierOptions(model, embedding, recurrent, linear), rest
+        return ClassifierOptions(
+            model,
+            embedding,
+            recurrent,
+            linear,
+            DocumentConfig(batch_size=self.batch_size, held_out=self.validation_fraction),
+            training,
+            TokenizerConfig(tokenizer=self.tokenizer, lowercase=self.lowercase),
+            ClassifierVocabularyConfig(min_count=self.min_count),
+        )
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give the probability of each class, float32 (n, C); of several labels each for itself, so that they do not sum to 1."""
+        """Return the probability of each class, float32 (n, C); with several labels per document they do not sum to 1."""
         check_is_fitted(self)
-        found = np.concatenate(list(self.model_.predict_corpus(iterable_corpus(checked_texts(X)))))
+        found = np.concatenate(list(self.model_.predict_blocks(iterable_corpus(checked_texts(X)).blocks())))
         whole = np.zeros((len(found), len(self.classes_)), np.float32)
         whole[:, self._known] = found
         return whole
 
     def predict(self, X: Any) -> np.ndarray:
-        """Give the labels, (n,), or zeros and ones (n, C)."""
+        """Return the labels, (n,), or zeros and ones (n, C)."""
         probabilities = self.predict_proba(X)
-        if not self.model_.labels.several:
+        if not self.model_.labels.multi_label:
             labels: np.ndarray = self.classes_[probabilities.argmax(1)]
             return labels
         chosen = np.zeros(probabilities.shape, np.int64)
-        chosen[:, self._known] = decide(probabilities[:, self._known], self.model_.thresholds, several=True)
+        chosen[:, self._known] = decide(probabilities[:, self._known], self.model_.thresholds, multi_label=True)
         return chosen
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string, tags.input_tags.two_d_array, tags.input_tags.one_d_array = True, False, True
         tags.classifier_tags.multi_label = True
-        tags.non_deterministic = True  # where several threads train
+        tags.non_deterministic = True  # with several threads
         return tags
 
 
 def _refuse_missing(y: Any) -> None:
-    """Refuse None and NaN among other objects: scikit-learn calls these labels unknown, and NumPy makes a class 'nan' of them.
+    """Refuse None and NaN among other objects: scikit-learn calls such labels unknown, and NumPy turns them into a class 'nan'.
 
     Raises:
         ValueError: there is one.

@@ -1,1 +1,1 @@
-"""Models for other runtimes, each with a check that it answers as the original does."""
+"""Models for other runtimes, each with a check that it predicts what the original does."""

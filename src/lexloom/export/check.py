@@ -1,4 +1,4 @@
-"""See whether the exported classifiers beside this file answer as the original did: python check.py (needs numpy and onnxruntime)."""
+"""Check that the exported classifiers in this folder predict what the original did: python check.py (needs numpy and onnxruntime)."""
 
 import json
 import sys
@@ -8,10 +8,10 @@ import numpy as np
 
 
 def compare(folder: Path, name: str) -> tuple[float, float]:
-    """Let a model judge the examples, a dozen at a time.
+    """Run a model on the examples, a dozen at a time.
 
     Returns:
-        How far its probabilities are from the original's at most, and the share of the examples to which it gives the same labels.
+        The largest difference from the original's probabilities, and the share of the examples with the same labels.
     """
     import onnxruntime
 
@@ -23,12 +23,12 @@ def compare(folder: Path, name: str) -> tuple[float, float]:
     for first in range(0, len(documents), 12):
         rows = documents[first : first + 12]
         lengths = np.array([len(row) for row in rows], np.int64)
-        ids = np.zeros((len(rows), max(1, lengths.max())), np.int64)  # what stands after a document's end has no say
+        ids = np.zeros((len(rows), max(1, lengths.max())), np.int64)  # ids after the end of a document are ignored
         for row, tokens in enumerate(rows):
             ids[row, : len(tokens)] = tokens
         found.append(session.run(["probabilities"], {"ids": ids, "lengths": lengths})[0])
     got = np.concatenate(found)
-    if labels["several"]:
+    if labels["multi_label"]:
         thresholds = np.array(labels["thresholds"], np.float32)
         same = ((got >= thresholds) == (wanted >= thresholds)).all(1)
     else:

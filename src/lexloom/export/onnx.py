@@ -1,7 +1,7 @@
-"""Classifiers as ONNX graphs, batch and length dynamic, written node by node.
+"""Classifiers as ONNX graphs with dynamic batch and length, written node by node.
 
-torch's exporters are not used: one of them keeps the lengths that it saw in an example, and the other cannot vary the batch of recurrent
-layers. ONNX's own recurrent operators take the length of each document, so that padding needs no further care.
+torch's exporters are not used: one of them fixes the lengths of its example input, and the other cannot vary the batch size of recurrent
+layers. ONNX's recurrent operators take the length of each document, so padding needs no special case.
 """
 
 import contextlib
@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from lexloom.artefact import TOKENIZER, VOCABULARY
 from lexloom.errors import ConfigError, LexloomError
 from lexloom.files import write_atomically, write_json, write_text
-from lexloom.models.classifier import Classifier
-from lexloom.models.folder import TOKENIZER, VOCABULARY
-from lexloom.text.documents import Documents
-from lexloom.text.ragged import starts_of
+from lexloom.models.classifier.network import Classifier
+from lexloom.text.documents import Documents, starts_of
 
 MODEL, QUANTIZED, LABELS, CHECK, EXAMPLES = "model.onnx", "model.int8.onnx", "labels.json", "check.py", "examples.json"
 _OPSET, _IR = 17, 9
@@ -31,14 +30,14 @@ _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}  # ONNX's order o
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export gave.
+    """The result of an export.
 
     Attributes:
-        folder: where it is.
+        folder: the output folder.
         sizes: bytes of each model file.
-        differences: of each model file, how far its probabilities for the examples are from the original's at most.
-        agreement: of each, the share of the examples to which it gives the same labels.
-        examples: how many there are.
+        differences: for each model file, the largest difference from the original's probabilities on the examples.
+        agreement: for each, the share of the examples with the same labels.
+        examples: the number of examples.
     """
 
     folder: Path
@@ -49,7 +48,7 @@ class Exported:
 
 
 def export_classifier(model: Classifier, out: str | os.PathLike[str]) -> Exported:
-    """Write a classifier as ONNX, in 32-bit floats and in 8-bit integers, with all that is needed to use and to check it.
+    """Write a classifier as ONNX, in 32-bit floats and in 8-bit integers, with everything needed to use and check it.
 
     Args:
         model: a trained classifier.
@@ -57,26 +56,26 @@ def export_classifier(model: Classifier, out: str | os.PathLike[str]) -> Exporte
             `probabilities`, float32 (batch, labels)), tokenizer.json, vocabulary.json, labels.json, and check.py with examples.json.
 
     Raises:
-        ConfigError: onnx or onnxruntime is not installed, or there is something else at `out`.
-        LexloomError: the graph does not answer as the model does.
+        ConfigError: onnx or onnxruntime is not installed, or `out` holds other files.
+        LexloomError: the graph does not predict what the model does.
     """
     folder = Path(out)
     try:
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed, and the export needs it; install it with: pip install 'lexloom[onnx]'") from None
+        raise ConfigError(f"{error.name} is not installed, but the export needs it; install it with: pip install 'lexloom[onnx]'") from None
     if folder.exists() and any(path.name not in _FILES for path in folder.iterdir()):
         raise ConfigError(f"{folder}: holds other files; give an empty or new folder")
     folder.mkdir(parents=True, exist_ok=True)
     with write_atomically(folder / MODEL) as temporary:
         onnx.save(_graph_of(model), temporary)
     with write_atomically(folder / QUANTIZED) as temporary, _without_advice():
-        # unsigned weights: processors without VNNI let sums of signed ones overflow, and probabilities are off by a tenth
+        # unsigned weights: on processors without VNNI, sums of signed ones overflow and probabilities are off by a tenth
         quantize_dynamic(folder / MODEL, temporary, weight_type=QuantType.QUInt8)
     write_text(folder / TOKENIZER, model.tokenizer.json)
     model.vocabulary.save(folder / VOCABULARY)
-    labels = {"labels": list(model.labels.names), "several": model.labels.several, "thresholds": model.thresholds.tolist()}
+    labels = {"labels": list(model.labels.names), "multi_label": model.labels.multi_label, "thresholds": model.thresholds.tolist()}
     write_json(folder / LABELS, labels)
     write_json(folder / EXAMPLES, _examples(model))
     write_text(folder / CHECK, resources.files("lexloom.export").joinpath("check.py").read_text(encoding="utf-8"))
@@ -85,7 +84,7 @@ def export_classifier(model: Classifier, out: str | os.PathLike[str]) -> Exporte
 
 @contextlib.contextmanager
 def _without_advice() -> Iterator[None]:
-    """Silence the root logger, to which onnxruntime recommends steps for the images of a camera."""
+    """Silence the root logger, where onnxruntime recommends preprocessing meant for images."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -102,14 +101,14 @@ def _checked(folder: Path) -> Exported:
 
     results = {name: compare(folder, name) for name in (MODEL, QUANTIZED)}
     if not results[MODEL][0] <= _TOLERANCE:
-        raise LexloomError(f"{folder / MODEL}: answers otherwise than the model does, by {results[MODEL][0]:.2g}; please report this")
+        raise LexloomError(f"{folder / MODEL}: its probabilities differ from the model's by {results[MODEL][0]:.2g}; please report this")
     sizes = {name: (folder / name).stat().st_size for name in results}
     differences, agreement = ({name: result[part] for name, result in results.items()} for part in (0, 1))
     return Exported(folder, sizes, differences, agreement)
 
 
 def _examples(model: Classifier, number: int = _EXAMPLES) -> dict[str, Any]:
-    """Documents of random words, of many lengths, an empty one among them, with the model's probabilities for them."""
+    """Return documents of random words and many lengths, one of them empty, with the model's probabilities for them."""
     random = np.random.default_rng(0)
     lengths = np.concatenate([[0, 1, 2, 300], random.integers(1, 60, number - 4)])
     documents = Documents(random.integers(0, len(model.vocabulary), lengths.sum()).astype(np.uint32), starts_of(lengths))
@@ -145,7 +144,7 @@ class _Graph:
         return self.constant(value, np.int64)
 
     def __call__(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        """Add a node, and give the name of its output, or the names of several."""
+        """Add a node and return the name of its output, or the names of several."""
         from onnx import helper
 
         names = [f"{operator.lower()}_{len(self.nodes)}_{number}" for number in range(outputs)]
@@ -167,7 +166,7 @@ def _graph_of(model: Classifier) -> Any:
     encode = {"average": _average, "cnn": _convolve, "rnn": _read}[model.config.model.encoder]
     encoded = encode(add, model, weights, rows, keep)
     logits = add("Gemm", encoded, add.constant(weights["output.weight"]), add.constant(weights["output.bias"]), transB=1)
-    probabilities = add("Sigmoid", logits) if model.labels.several else add("Softmax", logits, axis=1)
+    probabilities = add("Sigmoid", logits) if model.labels.multi_label else add("Softmax", logits, axis=1)
     add.nodes.append(helper.make_node("Identity", [probabilities], ["probabilities"]))
     inputs = [
         helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "time"]),
@@ -181,7 +180,7 @@ def _graph_of(model: Classifier) -> Any:
 
 
 def _steps(add: _Graph, tensor: str, axis: int) -> str:
-    """The numbers of the places along an axis, (1, length)."""
+    """Add the positions along an axis, int64 (1, length)."""
     length = add("Squeeze", add("Slice", add("Shape", tensor), add.whole(axis), add.whole(axis + 1)))
     return str(add("Unsqueeze", add("Range", add.scalar(0), length, add.scalar(1)), add.whole(0)))
 
@@ -211,7 +210,7 @@ def _convolve(add: _Graph, model: Classifier, weights: dict[str, np.ndarray], ro
 def _read(add: _Graph, model: Classifier, weights: dict[str, np.ndarray], rows: str, keep: str) -> str:
     config = model.config.recurrent
     directions = 2 if model.config.model.bidirectional else 1
-    lengths = add("Cast", add("Max", "lengths", add.whole(1)), to=6)  # int32; what an empty document gives is masked below
+    lengths = add("Cast", add("Max", "lengths", add.whole(1)), to=6)  # int32; the output of an empty document is masked below
     order = np.concatenate([np.arange(config.hidden_size) + gate * config.hidden_size for gate in _GATES[config.cell]])
     attributes: dict[str, Any] = {"hidden_size": config.hidden_size, "direction": "bidirectional" if directions == 2 else "forward"}
     if config.cell == "gru":
@@ -234,11 +233,11 @@ def _read(add: _Graph, model: Classifier, weights: dict[str, np.ndarray], rows: 
 
 
 def _directions(weights: dict[str, np.ndarray], layer: int, directions: int) -> list[tuple[np.ndarray, ...]]:
-    """W, R and both biases of each direction, in torch's shapes and order of gates."""
+    """Return W, R and both biases of each direction, in torch's shapes and order of gates."""
     found: list[tuple[np.ndarray, ...]] = []
     for direction in range(directions):
         own, suffix = f"encoder.recurrent.layers.{layer}.", "_l0_reverse" if direction else "_l0"
-        if f"{own}cells.{direction}.W_xh" in weights:  # the cells from scratch have their matrices the other way round
+        if f"{own}cells.{direction}.W_xh" in weights:  # the matrices of the scratch cells are transposed
             cell = {name: weights[f"{own}cells.{direction}.{name}"] for name in ("W_xh", "W_hh", "b_xh", "b_hh")}
             found.append((cell["W_xh"].T, cell["W_hh"].T, cell["b_xh"], cell["b_hh"]))
         else:

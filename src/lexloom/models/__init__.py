@@ -1,1 +1,1 @@
-"""Models: one file each; `catalog` names them all."""
+"""Models: a folder per task, and `loading`, which opens any of them."""

@@ -1,7 +1,7 @@
-"""Dropouts of recurrent networks: one mask a sequence (locked), and dropped connections (weight drop).
+"""Dropout for recurrent networks: one mask per sequence (locked), and dropped connections (weight drop).
 
-Masks come from `torch.rand`, compared with p: on a CPU that takes a quarter of the time of `bernoulli_`, which
-`torch.nn.functional.dropout` draws from and which costs a fifth of a training step when it drops the weights of an LSTM.
+Masks are `torch.rand` compared with p. On a CPU that takes a quarter of the time of `bernoulli_`, which `torch.nn.functional.dropout` uses
+and which costs a fifth of a training step when it drops the weights of an LSTM.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from lexloom.options import check_share
 
 
 class _Dropout(nn.Module):
-    """At work in training, nothing in evaluation.
+    """Active in training, the identity in evaluation.
 
     Args:
-        p: the share that is dropped, at least 0 and under 1.
+        p: the share that is dropped, at least 0 and below 1.
 
     Raises:
         ConfigError: p is outside that range.
@@ -36,12 +36,12 @@ class LockedDropout(_Dropout):
     """`locked_dropout` as a layer."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Drop features of (B, T, D), the same ones at every step of a sequence."""
+        """Drop features of (B, T, D), the same ones at each step of a sequence."""
         return locked_dropout(inputs, self.p) if self.training else inputs
 
 
 class WeightDrop(_Dropout):
-    """`drop_weights` as a layer, for the hidden-to-hidden weights of recurrent ones."""
+    """`drop_weights` as a layer, for the hidden-to-hidden weights of recurrent layers."""
 
     def forward(self, weight: Tensor) -> Tensor:
         """Drop connections of a weight matrix."""
@@ -52,7 +52,7 @@ class EmbeddingDropout(_Dropout):
     """`drop_embeddings` as a layer."""
 
     def forward(self, rows: Tensor, ids: Tensor, num_embeddings: int) -> Tensor:
-        """Drop whole words of looked-up rows (..., E), ids (...)."""
+        """Drop whole words of looked-up rows (..., E) with ids (...)."""
         return drop_embeddings(rows, ids, num_embeddings, self.p) if self.training else rows
 
 
@@ -61,10 +61,10 @@ def locked_dropout(inputs: Tensor, p: float) -> Tensor:
 
     Args:
         inputs: (B, T, D).
-        p: share of the features that become 0; the others grow by 1 / (1 - p), so that the expectation stays.
+        p: share of the features that become 0; the others are scaled by 1 / (1 - p), which keeps the expectation.
 
     Returns:
-        (B, T, D), a new draw at every call.
+        (B, T, D), with a new mask at each call.
     """
     if not p:
         return inputs
@@ -77,29 +77,29 @@ def drop_weights(weight: Tensor, p: float) -> Tensor:
 
     Args:
         weight: a weight matrix of any shape; the gradient reaches the connections that are kept.
-        p: share of the connections that become 0; the others grow by 1 / (1 - p).
+        p: share of the connections that become 0; the others are scaled by 1 / (1 - p).
 
     Returns:
-        The same shape, a new draw at every call.
+        The same shape, with a new mask at each call.
     """
     return weight * _mask(weight.shape, p, weight) if p else weight
 
 
 def drop_embeddings(rows: Tensor, ids: Tensor, num_embeddings: int, p: float) -> Tensor:
-    """Drop words wherever they occur (Gal & Ghahramani 2016; Merity et al. 2018).
+    """Drop words at all of their occurrences (Gal & Ghahramani 2016; Merity et al. 2018).
 
     Args:
-        rows: (..., E), looked up.
-        ids: int64 (...), of which words they are.
+        rows: (..., E), the looked-up rows.
+        ids: int64 (...), their ids.
         num_embeddings: V.
-        p: share of the words whose rows become 0; those of the others grow by 1 / (1 - p).
+        p: share of the words whose rows become 0; the other rows are scaled by 1 / (1 - p).
 
     Returns:
-        (..., E), a new draw at every call.
+        (..., E), with a new mask at each call.
     """
     return rows * _mask((num_embeddings,), p, rows)[ids].unsqueeze(-1) if p else rows
 
 
 def _mask(shape: Sequence[int], p: float, like: Tensor) -> Tensor:
-    # drawn in float32: in a 16-bit type the random numbers would be too coarse to compare with p
+    # drawn in float32: random numbers of a 16-bit type would be too coarse to compare with p
     return torch.rand(tuple(shape), dtype=torch.float32, device=like.device).ge_(p).mul_(1 / (1 - p)).to(like.dtype)

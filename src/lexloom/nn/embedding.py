@@ -1,4 +1,4 @@
-"""The embedding layer: from ids to rows that are random or pre-trained, frozen or learning, or to one-hot vectors."""
+"""The embedding layer: from ids to rows, random or pre-trained, frozen or trained, or to one-hot vectors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +11,8 @@ from lexloom.errors import ConfigError
 from lexloom.nn.dropout import EmbeddingDropout
 from lexloom.nn.embedding_config import EmbeddingConfig, check_rows
 from lexloom.nn.ids import check_on_device, check_word_dropout, drop_words, padding_row, refuse_unknown_ids
-from lexloom.nn.pretrained import Coverage, load_matching
 from lexloom.text.vocabulary import Vocabulary
+from lexloom.vectors.matching import Coverage, load_matching
 
 __all__ = ["Embedding", "EmbeddingConfig", "OneHot", "initial_rows", "make_embedding"]
 
@@ -23,17 +23,17 @@ def make_embedding(
     """Make the layer that a configuration describes.
 
     Args:
-        config: what it is to be.
+        config: the options.
         vocabulary: V tokens.
-        embedding_dim: the length of a row where neither the configuration nor vectors say it.
+        embedding_dim: the length of a row if neither the configuration nor vectors determine it.
         padding_idx: the id of padding, whose row stays zero.
-        generator: where random rows come from; on the CPU.
+        generator: the source of random rows, on the CPU.
 
     Returns:
-        The layer, and where there are vectors, how much of the vocabulary they know.
+        The layer, and the coverage of the vocabulary if there are vectors.
 
     Raises:
-        ConfigError: embedding_dim is not that of the vectors, or of one-hot input.
+        ConfigError: embedding_dim is not that of the vectors or of one-hot input.
         InputError, FormatError: the vectors cannot be read.
     """
     size, unk_id = len(vocabulary), vocabulary.unk_id
@@ -47,10 +47,13 @@ def make_embedding(
     if config.vectors is None:
         weight = initial_rows(config, size, config.embedding_dim or embedding_dim, generator)
     else:
-        weight, known, coverage = load_matching(config.vectors, vocabulary, missing=config.missing, generator=generator)
+        rows, has_vector, coverage = load_matching(
+            config.vectors, vocabulary, missing=config.missing, normal=lambda shape: torch.empty(shape).normal_(generator=generator).numpy()
+        )
+        weight, known = torch.from_numpy(rows), torch.from_numpy(has_vector)
         if config.embedding_dim not in (None, weight.shape[1]):
             raise ConfigError(
-                f"embedding_dim is {config.embedding_dim}, but the vectors in {config.vectors} have {weight.shape[1]} numbers a row; "
+                f"embedding_dim is {config.embedding_dim}, but the vectors in {config.vectors} have {weight.shape[1]} numbers per row; "
                 "leave it out, or give other vectors"
             )
         deviation = float(weight[known].std(correction=0)) if bool(known.any()) else 0.0
@@ -75,7 +78,7 @@ def make_embedding(
 
 
 def initial_rows(config: EmbeddingConfig, num_embeddings: int, embedding_dim: int, generator: torch.Generator) -> Tensor:
-    """Draw the rows (V, E) that a configuration without vectors begins with."""
+    """Draw the initial rows (V, E) of a configuration without vectors."""
     rows = torch.empty(num_embeddings, embedding_dim, device=generator.device)
     scale = config.initialization_scale
     if config.initialization == "normal":
@@ -86,14 +89,14 @@ def initial_rows(config: EmbeddingConfig, num_embeddings: int, embedding_dim: in
 
 
 class Embedding(nn.Module):
-    """A matrix of V rows, looked up by id: all that `torch.nn.Embedding` does, and rows that can be held fixed.
+    """A matrix of V rows, looked up by id: everything that `torch.nn.Embedding` does, and rows that can be frozen.
 
-    A fixed row is not in the parameter: no optimizer, whatever its momentum or weight decay, can reach it. `matrix` has all rows.
+    A frozen row is not in the parameter, so no optimizer can reach it, whatever its momentum or weight decay. `matrix` has all rows.
 
     Attributes:
-        weight: the parameter (V, E); zero in the rows that are held fixed.
-        fixed: (F, E), the rows that are held fixed; None where there are none.
-        fixed_ids: int64 (F,), whose they are.
+        weight: the parameter (V, E); zero in the frozen rows.
+        fixed: (F, E), the frozen rows; None if there are none.
+        fixed_ids: int64 (F,), their ids.
         num_embeddings: V.
         embedding_dim: E.
         padding_idx: the id whose row is zero and stays so, from 0 to V - 1, or None.
@@ -101,7 +104,7 @@ class Embedding(nn.Module):
 
     fixed: Tensor | None
     fixed_ids: Tensor | None
-    _place: Tensor | None  # int64 (V,): where in `fixed` the row of an id is, -1 where it learns
+    _place: Tensor | None  # int64 (V,): the place of an id in `fixed`, -1 if its row is trained
 
     def __init__(
         self,
@@ -125,20 +128,20 @@ class Embedding(nn.Module):
         Args:
             num_embeddings: V.
             embedding_dim: E.
-            padding_idx: its row is zero and never learns; from -V to V - 1.
-            max_norm: as in `EmbeddingConfig`, like those below that are not described here. Fixed rows are shortened once, here.
+            padding_idx: its row is zero and never trained; from -V to V - 1.
+            max_norm: see `EmbeddingConfig`. Frozen rows are rescaled once, here.
             norm_type: see there.
             scale_grad_by_freq: see there.
             sparse: see there.
-            weight: rows to start from, (V, E), copied; standard normal unless given.
-            frozen: bool (V,), the rows to hold fixed, or True for all.
+            weight: initial rows (V, E), copied; standard normal by default.
+            frozen: bool (V,), the rows to freeze, or True for all.
             unfreeze_epoch: see there.
-            unk_id: the id that word dropout puts in.
+            unk_id: the id that replaces dropped words.
             word_dropout: see there.
-            embedding_dropout: see there; one mask a call (Merity et al. 2018).
+            embedding_dropout: see there; one mask per call (Merity et al. 2018).
 
         Raises:
-            ConfigError: an option is out of range, of another shape, or at odds with another.
+            ConfigError: an option is out of range, has a wrong shape, or conflicts with another.
         """
         super().__init__()
         if num_embeddings < 1 or embedding_dim < 1:
@@ -179,7 +182,7 @@ class Embedding(nn.Module):
         Raises:
             InputError: an id is not below V.
         """
-        if self.sparse and ids.ndim == 0:  # torch's own sparse gradient cannot do that
+        if self.sparse and ids.ndim == 0:  # torch's own sparse gradient does not support it
             return self.forward(ids.unsqueeze(0))[0]
         if self.training and self.word_dropout:
             ids = drop_words(ids, self.word_dropout, self.unk_id, self.padding_idx)
@@ -199,10 +202,10 @@ class Embedding(nn.Module):
 
     @property
     def matrix(self) -> Tensor:
-        """All rows, (V, E), as a lookup without dropout would give them; gradients reach those that learn.
+        """All rows, (V, E), as a lookup without dropout would give them; gradients reach the trained ones.
 
         Raises:
-            ConfigError: gradients are wanted, but those of the lookup are sparse and cannot be added to dense ones.
+            ConfigError: gradients are enabled, but those of the lookup are sparse and cannot be added to dense ones.
         """
         if self.sparse and torch.is_grad_enabled():
             raise ConfigError("sparse is set, but tied output weights have dense gradients; leave out sparse, or do not tie them")
@@ -216,30 +219,30 @@ class Embedding(nn.Module):
 
     @property
     def frozen(self) -> Tensor:
-        """Which rows are held fixed, bool (V,)."""
+        """Which rows are frozen, bool (V,)."""
         mask = torch.zeros(self.num_embeddings, dtype=torch.bool, device=self.weight.device)
         if self.fixed_ids is not None:
             mask[self.fixed_ids] = True
         return mask
 
     def unfreeze(self) -> None:
-        """Let all rows learn from now on. The parameter stays the same object, so that optimizers go on with it."""
+        """Train all rows from now on. The parameter stays the same object, so optimizers keep it."""
         if self.fixed is not None and self.fixed_ids is not None:
             with torch.no_grad():
                 self.weight.index_copy_(0, self.fixed_ids, self.fixed)
         self._hold(None, None)
 
     def start_epoch(self, epoch: int) -> None:
-        """Hear that an epoch begins, counted from 1: it may be the one from which frozen rows learn."""
+        """Unfreeze the rows if it is time, at the beginning of an epoch, counted from 1."""
         if self.unfreeze_epoch is not None and epoch >= self.unfreeze_epoch:
             self.unfreeze()
 
     def settled(self, state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
-        """Put the fixed rows of a saved state into their places in the weight, and make all rows as short as a lookup would.
+        """Put the frozen rows of a saved state into the weight, and rescale all rows to `max_norm` as a lookup would.
 
         Args:
-            state: a `state_dict` of a module that holds this layer.
-            prefix: under which names the layer stands there.
+            state: a `state_dict` of a module that contains this layer.
+            prefix: the prefix of the layer's names in it.
 
         Returns:
             The same state without `fixed` and `fixed_ids`: that of a layer in which nothing is frozen.
@@ -272,7 +275,7 @@ class Embedding(nn.Module):
             self._place[ids] = torch.arange(len(ids), device=ids.device)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
-        """Take over which rows are frozen from the state: it may be from before or after they were let go."""
+        """Take the frozen rows from the state, which may be from before or after they were unfrozen."""
         if prefix + "weight" in state_dict:
             ids, rows = state_dict.get(prefix + "fixed_ids"), state_dict.get(prefix + "fixed")
             if ids is None or rows is None:
@@ -283,12 +286,12 @@ class Embedding(nn.Module):
 
 
 class OneHot(nn.Module):
-    """Ids as vectors of V numbers, all 0 but a single 1; nothing to learn. Its numbers are of the type that the module is cast to.
+    """Ids as one-hot vectors of V numbers, without parameters. Their type is the type that the module is cast to.
 
     Attributes:
         num_embeddings: V.
-        embedding_dim: V too.
-        padding_idx: the id that is all 0, from 0 to V - 1, or None.
+        embedding_dim: also V.
+        padding_idx: the id whose vector is all 0, from 0 to V - 1, or None.
     """
 
     one: Tensor
@@ -308,10 +311,10 @@ class OneHot(nn.Module):
         self.num_embeddings = self.embedding_dim = num_embeddings
         self.padding_idx = padding_row(padding_idx, num_embeddings)
         self.unk_id, self.word_dropout = unk_id, word_dropout
-        self.register_buffer("one", torch.ones(()), persistent=False)  # is moved and cast with the module
+        self.register_buffer("one", torch.ones(()), persistent=False)  # moved and cast with the module
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Write ids (...), int64, as one-hot vectors (..., V).
+        """Return ids (...), int64, as one-hot vectors (..., V).
 
         Raises:
             InputError: an id is not below V.
@@ -330,10 +333,10 @@ class OneHot(nn.Module):
         return hot
 
     def start_epoch(self, epoch: int) -> None:
-        """Hear that an epoch begins; nothing changes."""
+        """Do nothing at the beginning of an epoch: there are no rows to unfreeze."""
 
     def settled(self, state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
-        """Give a saved state as it is: nothing in it is frozen."""
+        """Return a saved state as it is: nothing in it is frozen."""
         return dict(state)
 
     def extra_repr(self) -> str:
@@ -342,7 +345,7 @@ class OneHot(nn.Module):
 
 
 def _copied(weight: Tensor | np.ndarray, shape: tuple[int, int]) -> Tensor:
-    """Copy given rows: a tensor keeps its type, an array gets torch's default one."""
+    """Copy given rows: a tensor keeps its type, an array gets torch's default type."""
     if tuple(weight.shape) != shape:
         raise ConfigError(f"weight has shape {tuple(weight.shape)}: expected {shape}, a row for each id")
     if isinstance(weight, np.ndarray):

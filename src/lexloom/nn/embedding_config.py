@@ -1,8 +1,8 @@
-"""What an embedding layer can be told: one frozen dataclass; the command line and TOML files mirror it. It needs no torch."""
+"""The options of an embedding layer, without torch."""
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, Self
 
 from lexloom.errors import ConfigError
 from lexloom.options import check_above_zero, check_at_least, check_choices, check_share, check_whole
@@ -12,38 +12,38 @@ Missing = Literal["random", "mean", "zero"]
 
 @dataclass(frozen=True)
 class EmbeddingConfig:
-    """How tokens become vectors at a model's entrance."""
+    """How a model turns tokens into vectors."""
 
     embedding: Literal["lookup", "one-hot"] = "lookup"
-    """lookup: a row of a matrix that learns; one-hot: a vector as long as the vocabulary with a single 1."""
+    """lookup: a row of a learned matrix; one-hot: a vector as long as the vocabulary with a single 1."""
     embedding_dim: int | None = None
-    """Length of a row; that of the vectors where there are any, otherwise the model's choice unless given."""
+    """Length of a row; by default that of the pre-trained vectors, or else the model's choice."""
     vectors: str | None = None
-    """Pre-trained vectors to start from (any format), matched to the vocabulary by token."""
+    """Pre-trained vectors to start from (in any format), matched to the vocabulary by token."""
     vectors_std: float | None = None
-    """Stretch the vectors until their numbers have this standard deviation (random rows have 1); left as they are unless given."""
+    """Scale the vectors so that their elements have this standard deviation (random rows have 1); not scaled by default."""
     freeze: bool = False
-    """Hold the rows that came from the vectors fixed."""
+    """Keep the rows that came from the vectors fixed."""
     unfreeze_epoch: int | None = None
-    """The epoch, counted from 1, from which frozen rows learn too; never unless given."""
+    """The epoch, counted from 1, from which frozen rows are trained too; never by default."""
     missing: Missing = "random"
-    """Rows of tokens that the vectors lack: random (normal, as wide as the vectors), mean (of those found) or zero."""
+    """Rows of tokens without a vector: random (normal, with the standard deviation of the vectors), mean (of the vectors found) or zero."""
     initialization: Literal["normal", "uniform", "xavier"] = "normal"
-    """How rows begin where there are no vectors."""
+    """How rows are initialized without vectors."""
     initialization_scale: float = 1.0
-    """Standard deviation of normal, half the width of uniform, gain of xavier."""
+    """Standard deviation of normal, bound of uniform, gain of xavier."""
     max_norm: float | None = None
-    """Shorten rows to this length when they are looked up; any length unless given."""
+    """Rescale longer rows to this norm when they are looked up; no limit by default."""
     norm_type: float = 2.0
-    """The p of the p-norm by which max_norm measures; inf is allowed."""
+    """The p of the p-norm that max_norm limits; inf is allowed."""
     scale_grad_by_freq: bool = False
-    """Divide a row's gradient by how often its token occurs in the batch."""
+    """Divide a row's gradient by the number of times its token occurs in the batch."""
     sparse: bool = False
-    """Sparse gradients, for optimizers that take them (SGD, Adagrad, SparseAdam)."""
+    """Sparse gradients, for optimizers that support them (SGD, Adagrad, SparseAdam)."""
     word_dropout: float = 0.0
     """Share of input tokens that become `<unk>` in training."""
     embedding_dropout: float = 0.0
-    """Share of rows left out of each training batch wherever their token occurs; the others are scaled up to make good for it."""
+    """Share of rows dropped in each training batch, at all occurrences of a token; the others are scaled to compensate."""
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -52,7 +52,9 @@ class EmbeddingConfig:
         check_at_least("initialization_scale", self.initialization_scale, 0.0)
         check_above_zero("vectors_std", self.vectors_std)
         if self.vectors_std is not None and self.vectors is None:
-            raise ConfigError(f"vectors_std is {self.vectors_std} but there is nothing to stretch: give vectors, or leave vectors_std out")
+            raise ConfigError(
+                f"vectors_std is {self.vectors_std} but there are no vectors to scale: give vectors, or leave vectors_std out"
+            )
         if self.freeze and self.vectors is None:
             raise ConfigError("freeze is set but there is nothing to freeze: give vectors, or leave freeze out")
         if self.unfreeze_epoch is not None and not self.freeze:
@@ -64,37 +66,50 @@ class EmbeddingConfig:
 
     @property
     def chosen_vectors_std(self) -> float | None:
-        """What the vectors are stretched to; None where they are left as they are."""
+        """The standard deviation that vectors are scaled to; None if they are not scaled."""
         return self.vectors_std
 
+    def settled(self) -> Self:
+        """Return the configuration of a layer that gets its rows from saved weights, which are trained and short enough."""
+        return dataclasses.replace(self, vectors=None, vectors_std=None, freeze=False, unfreeze_epoch=None, max_norm=None)
+
     def _check_one_hot(self) -> None:
-        allowed = {"embedding", "embedding_dim", "word_dropout"}  # a wrong embedding_dim shows when V is known
+        allowed = {"embedding", "embedding_dim", "word_dropout"}  # embedding_dim is checked when V is known
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name not in allowed and value != field.default:
-                raise ConfigError(f"{field.name} is {value!r}, but one-hot input has no rows that it could be about; leave out one of them")
+            if field.name not in allowed and value not in (field.default, getattr(EmbeddingConfig, field.name)):
+                raise ConfigError(f"{field.name} is {value!r}, but one-hot input has no rows to apply it to; leave out one of the two")
 
 
 def check_rows(max_norm: float | None, norm_type: float, scale_grad_by_freq: bool, sparse: bool, embedding_dropout: float) -> None:
-    """Refuse options of the rows that are out of range or at odds with each other.
+    """Check the options of the rows.
 
     Raises:
-        ConfigError: they are.
+        ConfigError: one is out of range, or two conflict.
     """
     check_above_zero("max_norm", max_norm)
     if not norm_type > 0:
         raise ConfigError(f"norm_type is {norm_type}: expected a number above 0, or inf")
     check_share("embedding_dropout", embedding_dropout)
     if sparse and scale_grad_by_freq:
-        raise ConfigError("sparse and scale_grad_by_freq are both set: torch scales dense gradients only; leave out one of them")
+        raise ConfigError("sparse and scale_grad_by_freq are both set: torch scales dense gradients only; leave out one of the two")
     if sparse and embedding_dropout:
-        raise ConfigError(f"sparse is set and embedding_dropout is {embedding_dropout}: they do not go together; leave out one of them")
+        raise ConfigError(f"sparse is set and embedding_dropout is {embedding_dropout}: these exclude each other; leave out one of the two")
 
 
-def saved_embedding(options: dict[str, Any]) -> EmbeddingConfig:
-    """Make the configuration of a layer that gets its rows from saved weights: they are what vectors have become, and short enough."""
-    if options["embedding"] == "one-hot":  # which knows nothing of the options of rows, whatever their defaults were
-        options = {name: options[name] for name in ("embedding", "embedding_dim", "word_dropout")}
-    else:
-        options = options | {"vectors": None, "vectors_std": None, "freeze": False, "unfreeze_epoch": None, "max_norm": None}
-    return EmbeddingConfig(**options)
+def check_processes(config: EmbeddingConfig, processes: int) -> None:
+    """Refuse options whose result would depend on how a batch is divided among processes.
+
+    Sparse gradients cannot be averaged; `max_norm` shortens rows in place, in each process only those of its own batch, so that the copies
+    of the model would drift apart; and `scale_grad_by_freq` would count tokens in a process's own batch.
+
+    Raises:
+        ConfigError: there are several processes and such an option.
+    """
+    for option in ("sparse", "max_norm", "scale_grad_by_freq"):
+        value = getattr(config, option)
+        if processes > 1 and value:
+            raise ConfigError(
+                f"{option} is {value}, but it does not work in {processes} processes; leave out --{option.replace('_', '-')}, "
+                "or train in one process"
+            )

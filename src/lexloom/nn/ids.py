@@ -1,4 +1,4 @@
-"""Ids on their way into a layer: checked, and in training some of them dropped."""
+"""Checks of the ids that a layer gets, and word dropout."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from lexloom.options import check_share
 
 
 def drop_words(ids: Tensor, share: float, unk_id: int | None, padding_idx: int | None) -> Tensor:
-    """Replace about a share of ids, int64 (...), by `unk_id`, never the padding (word dropout: Iyyer et al. 2015, Bowman et al. 2016)."""
+    """Replace a random share of the ids, int64 (...), by `unk_id`, never padding (word dropout: Iyyer et al. 2015, Bowman et al. 2016)."""
     if unk_id is None:
         return ids
     dropped = torch.rand(ids.shape, device=ids.device) < share
@@ -18,10 +18,10 @@ def drop_words(ids: Tensor, share: float, unk_id: int | None, padding_idx: int |
 
 
 def refuse_unknown_ids(ids: Tensor, size: int) -> None:
-    """Look for an id outside 0 to V - 1.
+    """Check that all ids are from 0 to V - 1.
 
     Raises:
-        InputError: there is one.
+        InputError: one is not.
     """
     if ids.numel():
         for number in ids.aminmax():
@@ -33,30 +33,30 @@ def refuse_unknown_ids(ids: Tensor, size: int) -> None:
 
 
 def check_on_device(ids: Tensor, size: int) -> None:
-    """Check ids on an accelerator, where a wrong one would end the process later and elsewhere. On the CPU the lookup itself refuses it.
+    """Check ids on an accelerator, where an invalid id would end the process later and elsewhere. On a CPU the lookup itself refuses it.
 
     Raises:
         InputError: an id is outside 0 to V - 1.
     """
-    if ids.device.type not in ("cpu", "meta") and not torch.compiler.is_compiling():
+    if not (ids.is_cpu or ids.is_meta or torch.compiler.is_compiling()):
         refuse_unknown_ids(ids, size)
 
 
 def check_word_dropout(word_dropout: float, unk_id: int | None, size: int) -> None:
-    """Refuse a word dropout that cannot be done.
+    """Check the options of word dropout.
 
     Raises:
-        ConfigError: the share is out of range, or there is no id below V to put in.
+        ConfigError: the share is out of range, or there is no id below V as the replacement.
     """
     check_share("word_dropout", word_dropout)
     if word_dropout and unk_id is None:
-        raise ConfigError(f"word_dropout is {word_dropout}, but there is no token to put in: give unk_id")
+        raise ConfigError(f"word_dropout is {word_dropout}, but there is no token to replace words by; give unk_id")
     if unk_id is not None and not 0 <= unk_id < size:
         raise ConfigError(f"unk_id is {unk_id}: expected an id from 0 to {size - 1}")
 
 
 def padding_row(padding_idx: int | None, size: int) -> int | None:
-    """Count a padding id from the beginning, as torch does.
+    """Return a padding id as a number from 0 to V - 1; as in torch, a negative one counts from the end.
 
     Raises:
         ConfigError: it is not from -V to V - 1.

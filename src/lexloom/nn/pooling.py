@@ -1,6 +1,6 @@
-"""From the steps of documents of different lengths to one vector a document; what is padding has no say.
+"""Pooling: from the steps of documents of different lengths to one vector per document. Padding is ignored.
 
-All take rows (B, T, F) and keep, bool (B, T), True for real steps, and give (B, F): zeros for a document without steps.
+All functions take rows (B, T, F) and keep, bool (B, T), True for real steps, and return (B, F): zeros for a document without steps.
 """
 
 import torch
@@ -13,7 +13,7 @@ def mean_pool(rows: Tensor, keep: Tensor) -> Tensor:
 
 
 def max_pool(rows: Tensor, keep: Tensor) -> Tensor:
-    """Take the largest number of each feature over the real steps."""
+    """Take the maximum of each feature over the real steps."""
     found = rows.masked_fill(~keep.unsqueeze(-1), -torch.inf).amax(1)
     return found.masked_fill(~keep.any(1, keepdim=True), 0.0)
 
@@ -26,11 +26,11 @@ def last_pool(rows: Tensor, keep: Tensor) -> Tensor:
 
 
 class AttentionPool(nn.Module):
-    """A mean whose weights are learnt: softmax over u . s(W x) (Yang et al. 2016), or over u . x where nothing is hidden.
+    """A mean with learned weights: a softmax over u . tanh(W x) (Yang et al. 2016), or over u . x without a hidden layer.
 
     Args:
         size: F.
-        hidden_size: rows of W; there is no W where None.
+        hidden_size: rows of W; None for no hidden layer.
     """
 
     def __init__(self, size: int, hidden_size: int | None = None) -> None:
@@ -39,9 +39,9 @@ class AttentionPool(nn.Module):
         self.score = nn.Linear(size if hidden_size is None else hidden_size, 1, bias=False)
 
     def weights(self, rows: Tensor, keep: Tensor) -> Tensor:
-        """Give the weights (B, T), which sum to 1 over the real steps of a document, and are 0 elsewhere."""
+        """Return the weights (B, T), which sum to 1 over the real steps of a document and are 0 elsewhere."""
         scores = self.score(rows if self.hidden is None else self.hidden(rows).tanh()).squeeze(-1)
-        lowest = torch.finfo(scores.dtype).min  # -inf would make NaN of a document without steps
+        lowest = torch.finfo(scores.dtype).min  # with -inf, a document without steps would give NaN
         weights: Tensor = scores.masked_fill(~keep, lowest).softmax(1) * keep
         return weights
 

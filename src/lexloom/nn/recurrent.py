@@ -1,35 +1,34 @@
-"""Recurrent layers: RNN, GRU and LSTM, several deep, in one or both directions, with locked dropout and weight drop."""
+"""Stacked recurrent layers: RNN, GRU and LSTM, in one or both directions, with locked dropout and weight drop."""
 
 import copy
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from lexloom.errors import ConfigError
 from lexloom.nn.dropout import LockedDropout, WeightDrop
-from lexloom.nn.fused_step import Array, Take, can_be_arrays, make_step
 from lexloom.nn.recurrent_config import RecurrentConfig
 from lexloom.nn.scratch import GRULayer, LSTMLayer, RecurrentLayer, RNNLayer
+from lexloom.nn.stepping import LayerState, LayerStep, make_step
 
 __all__ = ["Recurrent", "RecurrentConfig", "State", "Stepper"]
 
 State = tuple[Tensor, ...]
-"""What is carried from step to step, row first: h (B, L, D), and for an LSTM also c (B, L, D); 2L in the middle if bidirectional."""
+"""The state between steps, row first: h (B, L, D), and for an LSTM also c (B, L, D); 2L instead of L if bidirectional."""
 Stepper = Callable[[Tensor, State], tuple[Tensor, State]]
-"""Takes one step: from inputs and the state before it to the last layer's output and the state after it."""
+"""One step: from inputs and the state before it to the last layer's output and the state after it."""
 
 
 class Recurrent(nn.Module):
-    """L recurrent layers on top of each other.
+    """L stacked recurrent layers.
 
     Args:
         input_size: E.
-        config: which cell, how many layers, how large.
-        bidirectional: read each sequence both ways; the outputs of the two directions lie side by side.
+        config: the cell, the number of layers and their size.
+        bidirectional: read each sequence in both directions; their outputs are concatenated.
 
     Attributes:
         output_size: D, or 2D if bidirectional.
@@ -48,106 +47,95 @@ class Recurrent(nn.Module):
         self.state_tensors = 2 if config.cell == "lstm" else 1
 
     def initial_state(self, rows: int) -> State:
-        """The state before the first step: zeros."""
+        """Return the state before the first step: zeros."""
         like = next(self.parameters())
         shape = (rows, len(self.layers) * self.directions, self.config.hidden_size)
         return tuple(like.new_zeros(shape) for _ in range(self.state_tensors))
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Read sequences from their first step to their last.
+        """Run over sequences from the first step to the last.
 
         Args:
             inputs: (B, T, E).
-            state: where to begin; zeros unless given.
+            state: the state before the first step; zeros by default.
 
         Returns:
             The last layer's outputs, (B, T, D) or (B, T, 2D), and the state after the last step. The state has the type of the
-            weights, also under autocast, and is part of the graph: detach it where the gradient is to stop.
+            weights, also under autocast, and is part of the graph: detach it to stop the gradient.
 
         Raises:
-            ValueError: the shapes do not go together.
+            ValueError: the shapes do not match.
         """
         state = self.initial_state(len(inputs)) if state is None else state
         self._check_shapes(inputs, state)
         if not inputs.shape[1]:
             return inputs.new_zeros(len(inputs), 0, self.output_size), state
         outputs, ends = inputs, []
-        starts = zip(*(part.chunk(len(self.layers), 1) for part in state), strict=True)  # a layer's: each (B, directions, D)
+        starts = zip(*(part.chunk(len(self.layers), 1) for part in state), strict=True)  # for each layer: (B, directions, D)
         for number, (layer, start) in enumerate(zip(self.layers, starts, strict=True)):
             outputs, end = layer(self.layer_dropout(outputs) if number else outputs, start)
             ends.append(end)
         return outputs, tuple(torch.cat(parts, 1).to(state[0].dtype) for parts in zip(*ends, strict=True))
 
     def read(self, inputs: Tensor, keep: Tensor) -> Tensor:
-        """Read sequences of different lengths, each by itself: the way back begins at its own last step. The state begins at zero.
+        """Run over sequences of different lengths from a zero state; the backward direction begins at the last step of each sequence.
 
         Args:
             inputs: (B, T, E).
             keep: bool (B, T), True for real steps, which come first in a row.
 
         Returns:
-            The last layer's outputs, (B, T, D) or (B, T, 2D); what they are after a sequence's end means nothing.
+            The last layer's outputs, (B, T, D) or (B, T, 2D), undefined after the end of a sequence.
         """
         lengths, steps = keep.sum(1, keepdim=True), torch.arange(inputs.shape[1], device=inputs.device)
-        mirrored = torch.where(steps < lengths, lengths - 1 - steps, steps)  # (B, T), of each step the one that it changes places with
+        mirrored = torch.where(steps < lengths, lengths - 1 - steps, steps)  # (B, T), the index of each step in the reversed sequence
         start = tuple(part[:, : self.directions] for part in self.initial_state(len(inputs)))
-        outputs, layers = inputs, cast(Any, self.layers)  # both kinds of layer read
+        outputs, layers = inputs, cast(Any, self.layers)  # both kinds of layer have read()
         for number, layer in enumerate(layers):
             outputs = layer.read(self.layer_dropout(outputs) if number else outputs, mirrored, start)
         return outputs
 
     @torch.no_grad()
     def stepper(self, rows: Tensor | None = None) -> Stepper:
-        """Give what takes one step at a time, without a gradient and without dropout, quicker than `forward` on sequences of one.
+        """Return a single-step function for decoding: no gradient, no dropout, faster than `forward` on length-1 sequences.
 
-        It keeps the weights that the layers have now, laid out for it.
+        It holds a copy of the current weights.
 
         Args:
-            rows: X (V, E), where every input is one of these. The first layer sees its input only as W_ih x, so W_ih X^T is computed here
-                and looked up at each step, which pays where there are few.
+            rows: X (V, E), if every input is one of these rows. The first layer sees its input only as W_ih x, so W_ih X^T is computed
+                here and looked up at each step, which pays off for a small V.
 
         Returns:
-            A function of the inputs, (B, E) or, where there are rows, their numbers, int64 (B,), and of the state before the step. It
-            gives the last layer's output (B, D), and the state after the step.
+            A function of the inputs, (B, E) or, if there are rows, their ids, int64 (B,), and of the state before the step. It returns
+            the last layer's output (B, D) and the state after the step. It raises ValueError if the state and the inputs have
+            different numbers of rows.
 
         Raises:
-            ConfigError: the layers read both ways, and the way back begins at the end. The function raises ValueError where the state has
-                another number of rows than there are inputs.
+            ConfigError: the layers are bidirectional, so a step would need the end of the sequence.
         """
         if self.directions > 1:
-            raise ConfigError("bidirectional layers cannot go step by step, since the way back begins at the end: use forward")
+            raise ConfigError("bidirectional layers cannot go step by step, since the backward direction begins at the end: use forward")
         layers: Any = self.layers  # both kinds of layer have a stepper
-        takes: list[Take] = [layer.stepper(None if number else rows) for number, layer in enumerate(layers)]
-        weight = next(self.parameters())
-        arrays = self.config.implementation == "torch" and can_be_arrays(weight)
-        kind = weight.dtype if rows is None else torch.int64
-
-        def through(inputs: Array, state: Sequence[Array], empty_like: Callable[[Array], Array]) -> tuple[Array, list[Array]]:
-            outputs, after = inputs, [empty_like(part) for part in state]
-            for number, take in enumerate(takes):
-                end = take(outputs, [part[:, number] for part in state])
-                outputs = end[0]
-                for whole, part in zip(after, end, strict=True):
-                    whole[:, number] = part
-            return outputs, after
+        steps: list[LayerStep] = [layer.stepper(None if number else rows) for number, layer in enumerate(layers)]
 
         def step(inputs: Tensor, state: State) -> tuple[Tensor, State]:
             size, state_size = inputs.shape[0], state[0].shape[0]  # len() of a tensor takes four times as long
             if size != state_size:
-                raise ValueError(f"{size} rows of inputs and {state_size} of the state: expected as many")
-            if arrays and size == 1:  # where the arithmetic takes as long as torch's calls do
-                row, *before = [part.numpy(force=part.requires_grad) for part in (inputs.to(kind), *state)]
-                with np.errstate(all="ignore"):  # as torch does
-                    outputs, after = through(row, before, np.empty_like)
-                return torch.from_numpy(outputs), tuple([torch.from_numpy(part) for part in after])
+                raise ValueError(f"{size} rows of inputs and {state_size} of the state: expected the same number")
+            outputs, ends = inputs, []
             with torch.no_grad():
-                outputs, after = through(inputs, state, torch.empty_like)
-                return outputs, tuple(after)
+                for number, advance in enumerate(steps):
+                    end = advance(outputs, [part[:, number] for part in state])
+                    outputs = end[0]
+                    ends.append(end)
+                if len(ends) == 1:  # unsqueeze copies nothing
+                    return outputs, tuple([part.unsqueeze(1) for part in ends[0]])
+                return outputs, tuple([torch.stack(parts, 1) for parts in zip(*ends, strict=True)])
 
         return step
 
     def _check_shapes(self, inputs: Tensor, state: State) -> None:
-        # torch's fast LSTM does not look for itself: a state with too few rows ends in a segmentation fault
+        # torch's fast LSTM does not check: a state with too few rows ends in a segmentation fault
         expected = (len(inputs), len(self.layers) * self.directions, self.config.hidden_size)
         if inputs.ndim != 3 or inputs.shape[2] != self.input_size:
             raise ValueError(f"inputs have shape {tuple(inputs.shape)}: expected (B, T, {self.input_size})")
@@ -157,7 +145,7 @@ class Recurrent(nn.Module):
 
 
 def has_bfloat16() -> bool:
-    """Say whether this processor can train an LSTM in bfloat16: oneDNN's needs AVX512 or its like."""
+    """Return whether this processor can train an LSTM in bfloat16, for which oneDNN needs AVX512 or the like."""
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return available and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
@@ -173,8 +161,8 @@ _RUN: dict[str, Callable[..., Any]] = {
 class _TorchLayer(nn.Module):
     """One layer of torch's cells, in one or both directions.
 
-    torch's module holds the weights; the functions behind it are called with them, or with dropped ones, so that weight drop
-    takes the same fast path (oneDNN's for an LSTM on a CPU) and leaves the parameters alone.
+    torch's module holds the weights. The functions behind it are called with these weights or with dropped ones, so that weight drop
+    takes the same fast path (oneDNN's for an LSTM on a CPU) and does not modify the parameters.
     """
 
     def __init__(self, input_size: int, config: RecurrentConfig, directions: int) -> None:
@@ -208,7 +196,7 @@ class _TorchLayer(nn.Module):
     def _run(self, inputs: Tensor, state: State, directions: Sequence[Sequence[Tensor]]) -> tuple[Tensor, State]:
         """Run with the weights of one or both directions; the state's parts are (B, directions, D)."""
         if self.cell.mode == "LSTM" and inputs.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not has_bfloat16():
-            with torch.autocast("cpu", enabled=False):  # in which oneDNN's LSTM fails here
+            with torch.autocast("cpu", enabled=False):  # oneDNN's LSTM fails under autocast here
                 return self._run(inputs.float(), state, directions)
         weights = [weight for direction in directions for weight in direction]
         for hidden in range(1, len(weights), 4):  # a direction has weight_ih, weight_hh, bias_ih, bias_hh
@@ -219,8 +207,8 @@ class _TorchLayer(nn.Module):
         outputs, *last = _RUN[self.cell.mode](inputs, given, weights, True, 1, 0.0, self.training, len(directions) == 2, True)
         return outputs, tuple(part.transpose(0, 1) for part in last)
 
-    def stepper(self, rows: Tensor | None) -> Take:
-        """Give what takes one step from (B, E), or from numbers of rows; the state's parts are (B, D)."""
+    def stepper(self, rows: Tensor | None) -> LayerStep:
+        """Return a function that takes one step from (B, E), or from ids of rows; the state's parts are (B, D)."""
         return make_step(self.cell.mode, self.cell.all_weights[0], rows)
 
 
@@ -249,20 +237,20 @@ class _ScratchLayer(nn.Module):
         outputs, ends = [], []
         for number, cell in enumerate(self.cells):
             dropped = {"W_hh": self.weight_drop(cell.get_parameter("W_hh"))}
-            steps = _mirror(inputs, mirrored) if number else inputs  # the second direction reads from the end
+            steps = _mirror(inputs, mirrored) if number else inputs  # the second direction runs from the end
             output, end = functional_call(cell, dropped, (steps, tuple(part[:, number] for part in state)))
             outputs.append(_mirror(output, mirrored) if number else output)
             ends.append(end)
         return torch.cat(outputs, -1), tuple(torch.stack(parts, 1) for parts in zip(*ends, strict=True))
 
-    def stepper(self, rows: Tensor | None) -> Take:
-        """Give what takes one step from (B, E), or from numbers of rows; the state's parts are (B, D)."""
+    def stepper(self, rows: Tensor | None) -> LayerStep:
+        """Return a function that takes one step from (B, E), or from ids of rows; the state's parts are (B, D)."""
         cell: Any = copy.deepcopy(self.cells[0])
-        return lambda inputs, state: cast(State, cell.step(inputs if rows is None else rows.index_select(0, inputs), state))
+        return lambda inputs, state: cast(LayerState, cell.step(inputs if rows is None else rows.index_select(0, inputs), state))
 
 
 def _mirror(steps: Tensor, mirrored: Tensor) -> Tensor:
-    """Put the steps of (B, T, F) in the order of mirrored, int64 (B, T)."""
+    """Reorder the steps of (B, T, F) by the indices `mirrored`, int64 (B, T)."""
     return steps.gather(1, mirrored.unsqueeze(-1).expand_as(steps))
 
 

@@ -1,4 +1,4 @@
-"""What recurrent layers can be told: one frozen dataclass; the command line and TOML files mirror it. It needs no torch."""
+"""The options of recurrent layers, without torch."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,19 +14,19 @@ class RecurrentConfig:
     cell: Literal["rnn", "gru", "lstm"] = "lstm"
     """The recurrent cell: rnn (Elman 1990), gru (Cho et al. 2014) or lstm (Hochreiter & Schmidhuber 1997)."""
     nonlinearity: Literal["tanh", "relu"] = "tanh"
-    """What an rnn cell passes its sum through; the other cells have no such choice."""
+    """The activation of an rnn cell; other cells have no such choice."""
     implementation: Literal["torch", "scratch"] = "torch"
-    """torch: torch's own cells, fast; scratch: the same cells in plain tensor arithmetic, to be read."""
+    """torch: torch's own cells, fast; scratch: the same cells in plain tensor arithmetic, written to be read."""
     hidden_size: int = 200
-    """Length of a layer's hidden state."""
+    """Size of a layer's hidden state."""
     num_layers: int = 1
-    """Recurrent layers, one on top of the other."""
+    """Number of recurrent layers."""
     layer_dropout: float | None = None
-    """Share of features dropped between layers, the same ones at every step (locked); none, or what the model says, unless given."""
+    """Share of features dropped between layers, the same ones at each step (locked); by default none, or the model's own dropout."""
     weight_drop: float = 0.0
-    """Share of hidden-to-hidden connections dropped in training, the same ones at every step (Merity et al. 2018)."""
+    """Share of hidden-to-hidden connections dropped in training, the same ones at each step (Merity et al. 2018)."""
     recurrent_init: float | None = None
-    """Weights and biases begin evenly spread between minus and plus this number; 1 / sqrt(hidden_size) unless given."""
+    """Initial weights and biases are uniform between minus and plus this number; 1 / sqrt(hidden_size) by default."""
 
     def __post_init__(self) -> None:
         check_choices(self)

@@ -1,12 +1,12 @@
 """The recurrent cells in plain tensor arithmetic: what `torch.nn.RNN`, `GRU` and `LSTM` compute, written to be read.
 
-Each class is one layer in one direction and holds its equations in its docstring. Vectors are rows and stand on the left:
+Each class is one layer in one direction, with its equations in the docstring. Vectors are rows and are multiplied from the left:
 x_t (B, E) is the input of step t, h_t (B, D) the hidden state after it, * multiplies element by element, σ is the logistic
-function. The gates of a cell lie side by side in the columns of one matrix, in torch's order, so that one product makes them all.
+function. The gates of a cell are adjacent columns of one matrix, in torch's order, so that one product computes them all.
 
-Two biases are added, one with the input and one with the state, as in torch. Only the GRU needs both; in the other cells their
-sum is all that counts. They are kept so that weights can be carried over one to one (`load_torch`, `write_torch`) and training
-takes the same path: from the same weights, or the same seed, both implementations learn the same.
+As in torch there are two biases, one for the input and one for the state. Only the GRU needs both; in the other cells only their sum
+matters. Both are kept so that weights can be copied one to one (`load_torch`, `write_torch`) and training is the same: from the same
+weights, or the same seed, both implementations learn the same.
 """
 
 import math
@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 State = tuple[Tensor, ...]
-"""What a layer carries from step to step: (h,), and (h, c) for an LSTM; each (B, D)."""
+"""The state of a layer between steps: (h,), and (h, c) for an LSTM; each (B, D)."""
 
 
 class RecurrentLayer(nn.Module):
-    """What the cells share: the parameters, the state and the walk through time.
+    """What the cells share: the parameters, the state and the loop over time.
 
-    A cell says how many gates it has, how many tensors make up its state, and in `advance` how one step goes.
+    A cell defines the number of its gates, the number of tensors in its state, and in `advance` how one step is computed.
 
     Attributes:
         W_xh: (E, gates * D), from the input.
@@ -45,28 +45,28 @@ class RecurrentLayer(nn.Module):
 
     @torch.no_grad()
     def initialize(self, bound: float) -> None:
-        """Draw every parameter evenly from -bound to bound; torch's bound is 1 / sqrt(D)."""
+        """Draw all parameters uniformly from -bound to bound; torch's bound is 1 / sqrt(D)."""
         for parameter in self.parameters():
-            # torch's matrices are transposed: drawing in their order gives both implementations the same weights from a seed
+            # drawn in the order of torch's matrices, which are transposed: both implementations get the same weights from a seed
             drawn = parameter.new_empty(parameter.shape[::-1]).uniform_(-bound, bound)
             parameter.copy_(drawn.permute(*range(drawn.ndim)[::-1]))
 
     def initial_state(self, rows: int) -> State:
-        """The state before the first step: zeros, each (rows, D)."""
+        """Return the state before the first step: zeros, each (rows, D)."""
         return tuple(self.b_hh.new_zeros(rows, self.hidden_size) for _ in range(self.state_tensors))
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Walk through the sequences.
+        """Run over sequences.
 
         Args:
             inputs: (B, T, E), T at least 1.
-            state: where to begin, each (B, D); zeros unless given.
+            state: the state before the first step, each (B, D); zeros by default.
 
         Returns:
             The hidden state after every step, (B, T, D), and the state after the last one.
         """
         state = self.initial_state(len(inputs)) if state is None else state
-        from_inputs = inputs @ self.W_xh + self.b_xh  # (B, T, gates * D): no step waits for another here, so all at once
+        from_inputs = inputs @ self.W_xh + self.b_xh  # (B, T, gates * D): independent of the state, so all at once
         outputs = []
         for from_input in from_inputs.unbind(1):
             state = self.advance(from_input, state)
@@ -74,14 +74,14 @@ class RecurrentLayer(nn.Module):
         return torch.stack(outputs, 1), state
 
     def step(self, inputs: Tensor, state: State) -> State:
-        """Take one step: inputs (B, E), and the state before and after it."""
+        """Take one step from inputs (B, E) and the state before it to the state after it."""
         return self.advance(inputs @ self.W_xh + self.b_xh, state)
 
     def advance(self, from_input: Tensor, state: State) -> State:
-        """Compute the next state; each cell has its own.
+        """Compute the next state; each cell implements it.
 
         Args:
-            from_input: what the input brings to the gates, x_t W_xh + b_xh, (B, gates * D).
+            from_input: the contribution of the input to the gates, x_t W_xh + b_xh, (B, gates * D).
             state: the state before the step, each (B, D).
 
         Returns:
@@ -108,7 +108,7 @@ class RNNLayer(RecurrentLayer):
         self.activation = torch.relu if relu else torch.tanh
 
     def advance(self, from_input: Tensor, state: State) -> State:
-        """Compute the next state from the input's part and the state before."""
+        """Compute the next state from the input's contribution and the state before."""
         (h,) = state
         return (self.activation(from_input + h @ self.W_hh + self.b_hh),)
 
@@ -122,13 +122,13 @@ class GRULayer(RecurrentLayer):
     h_t = (1 - z_t) * n_t + z_t * h_{t-1}
 
     The paper multiplies by the reset gate before the matrix product, (r_t * h_{t-1}) W_hn; torch and cuDNN after it, as here,
-    which lets one product serve all three gates.
+    which lets one product compute all three gates.
     """
 
     gates = 3
 
     def advance(self, from_input: Tensor, state: State) -> State:
-        """Compute the next state from the input's part and the state before."""
+        """Compute the next state from the input's contribution and the state before."""
         (h,) = state
         x_r, x_z, x_n = from_input.chunk(3, -1)
         h_r, h_z, h_n = (h @ self.W_hh + self.b_hh).chunk(3, -1)
@@ -153,7 +153,7 @@ class LSTMLayer(RecurrentLayer):
     state_tensors = 2
 
     def advance(self, from_input: Tensor, state: State) -> State:
-        """Compute the next state from the input's part and the state before."""
+        """Compute the next state from the input's contribution and the state before."""
         h, c = state
         i, f, g, o = (from_input + h @ self.W_hh + self.b_hh).chunk(4, -1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
@@ -166,9 +166,9 @@ def load_torch(layer: RecurrentLayer, torch_layer: nn.RNNBase, suffix: str = "_l
     """Copy one layer's weights from torch's module.
 
     Args:
-        layer: what is written to.
+        layer: the layer to write to.
         torch_layer: a `torch.nn.RNN`, `GRU` or `LSTM` of the same cell and sizes.
-        suffix: which of its layers: `_l0`, `_l1`, `_l0_reverse`.
+        suffix: the suffix of one of its layers: `_l0`, `_l1`, `_l0_reverse`.
     """
     for mine, theirs in _pairs(layer, torch_layer, suffix):
         mine.copy_(theirs)

@@ -1,25 +1,22 @@
-"""From hidden states to a distribution over the vocabulary: full, tied, sampled and adaptive softmax, and the loss without its logits."""
+"""From hidden states to a distribution over the vocabulary: full, tied, sampled and adaptive softmax, and their losses."""
 
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn import functional
+from torch.nn import LinearCrossEntropyOptions, functional
 
 from lexloom.errors import ConfigError
 from lexloom.options import check_whole
 from lexloom.text.batches import IGNORE
 
 _CHUNK_LOGITS = 1 << 24
-"""So many logits are held at once: 32 MB in bfloat16, 64 MB in float32."""
-_SMALL = 1 << 18
-"""With fewer logits than this, torch's own operations in a row cost less than these here."""
-_RELIABLE = 1e-30
-"""The smallest probability that the logarithm is taken of."""
+"""The number of logits that are held at once: 32 MB in bfloat16, 64 MB in float32."""
+_FEW_LOGITS = 1 << 20
+"""Below this number of logits, chunks cost more than holding all of them."""
 
 
 class FullSoftmax(nn.Module):
@@ -39,8 +36,8 @@ class FullSoftmax(nn.Module):
         Args:
             hidden_size: D.
             vocabulary_size: V.
-            tied: gives the input embedding's matrix (V, E), to be used as the weights (Press & Wolf 2017; Inan et al. 2017).
-            num_sampled: in training, take the softmax over about so many tokens (see `draw_candidates`); over all unless given.
+            tied: returns the input embedding's matrix (V, E), to be used as the weights (Press & Wolf 2017; Inan et al. 2017).
+            num_sampled: in training, take the softmax over about that many tokens (see `draw_candidates`); by default over all.
         """
         super().__init__()
         check_whole("num_sampled", num_sampled, 2)
@@ -64,7 +61,7 @@ class FullSoftmax(nn.Module):
 
         Args:
             hidden: (N, D).
-            targets: int64 (N,); `IGNORE` where there is none.
+            targets: int64 (N,), with `IGNORE` for rows without a target.
         """
         hidden, weight = self._projected(hidden), self._matrix()
         if not self.training or self.num_sampled is None or self.num_sampled >= len(weight):
@@ -73,33 +70,34 @@ class FullSoftmax(nn.Module):
         return linear_cross_entropy(hidden, functional.embedding(ids, weight), self.bias[ids] + offset, places)
 
     def log_probs(self, hidden: Tensor) -> Tensor:
-        """Give the log-probabilities, (N, V), of hidden states (N, D)."""
+        """Return the log-probabilities, (N, V), of hidden states (N, D)."""
         return self.scorer()(hidden)
 
     def scorer(self) -> Callable[[Tensor], Tensor]:
-        """Give what `log_probs` does with the weights of now, for being called again and again."""
-        weight, bias = self._matrix(), self.bias
+        """Return `log_probs` as a function bound to the current weights; cheaper when called repeatedly."""
+        weight, bias, projection = self._matrix(), self.bias, self.projection
 
         def score(hidden: Tensor) -> Tensor:
-            return torch.log_softmax(functional.linear(self._projected(hidden), weight, bias).float(), dim=1)
+            rows = hidden if projection is None else projection(hidden)
+            return torch.log_softmax(functional.linear(rows, weight, bias), 1, dtype=torch.float32)
 
         return score
 
 
 class AdaptiveSoftmax(nn.Module):
-    """Frequent tokens get a logit of their own, rare ones share a cluster's and have fewer dimensions (Grave et al. 2017)."""
+    """Frequent tokens have a logit each; rare ones share the logit of a cluster and have fewer dimensions (Grave et al. 2017)."""
 
     def __init__(self, hidden_size: int, vocabulary_size: int, cutoffs: Sequence[int], div_value: float = 4.0) -> None:
         """Make the layer.
 
         Args:
             hidden_size: D.
-            vocabulary_size: V; ids must be in the order of frequency, as a `Vocabulary`'s are.
-            cutoffs: where clusters begin, ascending, below V.
-            div_value: each cluster has that many times fewer dimensions than the one before.
+            vocabulary_size: V; ids must be sorted by descending frequency, as those of a `Vocabulary` are.
+            cutoffs: the first id of each cluster, ascending, below V.
+            div_value: each cluster has fewer dimensions than the one before by this factor.
 
         Raises:
-            ConfigError: the cutoffs are not ascending between 1 and V - 1, or too many for so small a hidden size.
+            ConfigError: the cutoffs are not ascending between 1 and V - 1, or too many for the hidden size.
         """
         super().__init__()
         if not cutoffs or sorted(set(cutoffs)) != list(cutoffs) or cutoffs[0] < 1 or cutoffs[-1] >= vocabulary_size:
@@ -123,7 +121,7 @@ class AdaptiveSoftmax(nn.Module):
         return cast(Tensor, total)
 
     def _absent(self, targets: Tensor) -> Tensor | int:
-        """Zero, from the clusters that no target is in: processes that train together expect a gradient of every parameter."""
+        """Return a zero that depends on the clusters without a target: distributed training expects a gradient for each parameter."""
         bounds = itertools.pairwise(self._softmax.cutoffs)
         tails = [
             tail for (low, high), tail in zip(bounds, self._softmax.tail, strict=True) if not ((targets >= low) & (targets < high)).any()
@@ -131,29 +129,29 @@ class AdaptiveSoftmax(nn.Module):
         return sum(0 * parameter.sum() for tail in tails for parameter in tail.parameters())
 
     def log_probs(self, hidden: Tensor) -> Tensor:
-        """Give the log-probabilities, (N, V), of hidden states (N, D)."""
+        """Return the log-probabilities, (N, V), of hidden states (N, D)."""
         return self._softmax.log_prob(hidden).float()
 
     def scorer(self) -> Callable[[Tensor], Tensor]:
-        """Give `log_probs`, see `FullSoftmax`."""
+        """Return `log_probs`; see `FullSoftmax`."""
         return self.log_probs
 
 
 def draw_candidates(targets: Tensor, vocabulary_size: int, num_sampled: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw the tokens that a batch's softmax is taken over (sampled softmax; Bengio & Senécal 2008, Jean et al. 2015).
+    """Draw the candidates that the softmax of a batch is taken over (sampled softmax; Bengio & Senécal 2008, Jean et al. 2015).
 
-    The batch's targets and the most frequent tokens, half of `num_sampled`, are always among them; the other half is drawn from the R
-    tokens that remain, each as likely as the other. One that is drawn stands for R / (num_sampled / 2) of its kind: the logarithm of that
-    is added to its logit, and the sum of exponentials over all tokens is what that over the candidates is on average.
+    They always include the targets of the batch and the num_sampled / 2 most frequent tokens; another num_sampled / 2 are drawn uniformly
+    from the R remaining tokens. A drawn token represents R / (num_sampled / 2) tokens: the logarithm of that is added to its logit, so that
+    the sum of exponentials over the candidates has the sum over all tokens as its expectation.
 
     Args:
-        targets: int64 (N,); `IGNORE` where there is none.
-        vocabulary_size: V; ids must be in the order of frequency, as a `Vocabulary`'s are.
-        num_sampled: how many besides the targets.
+        targets: int64 (N,), with `IGNORE` for rows without a target.
+        vocabulary_size: V; ids must be sorted by descending frequency, as those of a `Vocabulary` are.
+        num_sampled: the number of candidates besides the targets.
 
     Returns:
-        The candidates' ids, int64 (C,), C at most `num_sampled` plus the number of different targets; what is to be added to their logits,
-        (C,); and the targets as places among the candidates, (N,).
+        The candidates' ids, int64 (C,), C at most `num_sampled` plus the number of distinct targets; the offsets to add to their logits,
+        (C,); and the targets as indices into the candidates, (N,).
     """
     always = torch.zeros(vocabulary_size, dtype=torch.bool, device=targets.device)
     always[: num_sampled // 2] = True
@@ -170,81 +168,35 @@ def draw_candidates(targets: Tensor, vocabulary_size: int, num_sampled: int) -> 
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-    """Sum the cross-entropies of softmax(hidden weight^T + bias), without ever holding all logits.
+    """Sum the cross-entropies of softmax(hidden weight^T + bias) without ever holding all logits.
 
-    Where a gradient is wanted it is computed on the way, chunk by chunk, so that each chunk's logits are turned into its gradient where
-    they lie. Under autocast the matrix products and the probabilities are in its type.
+    torch computes the gradients with the loss, chunk by chunk, so there can be only one backward pass; a second raises RuntimeError.
+    Under autocast to bfloat16 everything is in bfloat16, also the loss, which is then off by at most 0.2 %. Under autocast to float16
+    everything is in float32: a gradient that is computed before the scaler multiplies it could underflow.
 
     Args:
         hidden: (N, D).
         weight: (V, D).
         bias: (V,).
-        targets: int64 (N,); `IGNORE` where there is none.
+        targets: int64 (N,), with `IGNORE` for rows without a target.
 
     Returns:
-        float32 (), in nats.
+        float32 (), in nats; float64 if the weights are.
     """
-    if len(hidden) * len(weight) < _SMALL:
-        return functional.cross_entropy(functional.linear(hidden, weight, bias).float(), targets, ignore_index=IGNORE, reduction="sum")
-    return cast(Tensor, _LinearCrossEntropy.apply(hidden, weight, bias, targets, torch.is_grad_enabled()))  # type: ignore[no-untyped-call]
-
-
-class _LinearCrossEntropy(torch.autograd.Function):
-    """With p = softmax(z) and z = h W^T + b, the loss of one target y is -log p_y; its gradient in z is p - onehot(y) =: g.
-
-    So dh = g W, dW = g^T h, db = g; nothing of the forward pass is needed again once g is known.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, with_gradient: bool) -> Tensor:
-        device = hidden.device.type
-        dtype = torch.get_autocast_dtype(device) if with_gradient and torch.is_autocast_enabled(device) else weight.dtype
-        with torch.autocast(device, enabled=False):
-            rows, matrix, offset = hidden.to(dtype), weight.to(dtype), bias.to(dtype)
-            total = torch.zeros((), device=hidden.device)
-            into_hidden = torch.empty_like(rows)
-            into_weight, into_bias = torch.zeros((), device=hidden.device), torch.zeros((), device=hidden.device)
-            size = max(1, _CHUNK_LOGITS // len(weight))
-            for start in range(0, len(rows), size):
-                part = slice(start, start + size)
-                logits = torch.addmm(offset, rows[part], matrix.t())  # (n, V)
-                if not with_gradient:
-                    total += functional.cross_entropy(logits.float(), targets[part], ignore_index=IGNORE, reduction="sum")
-                    continue
-                loss, slope = _loss_and_slope(logits, targets[part])
-                total += loss
-                torch.mm(slope, matrix, out=into_hidden[part])
-                into_weight = _added(into_weight, slope.t() @ rows[part])
-                into_bias = _added(into_bias, slope.sum(0))
-        if with_gradient:
-            ctx.gradients = into_hidden.to(hidden.dtype), into_weight.to(weight.dtype), into_bias.to(bias.dtype)
-        return total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, bias = ctx.gradients  # used up here: a second backward pass finds nothing, and says so
-        del ctx.gradients
-        return hidden.mul_(gradient), weight.mul_(gradient), bias.mul_(gradient), None, None
-
-
-def _loss_and_slope(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum the losses of n rows, (), and turn their logits (n, V) into p - onehot(y), zero where there is no target."""
-    kept = targets != IGNORE
-    index = targets.clamp(min=0)[:, None]  # (n, 1)
-    slope = torch.softmax(logits, 1)
-    probabilities = slope.gather(1, index).float()[:, 0]
-    if bool((probabilities < _RELIABLE).any()):  # too small to take the logarithm of
-        losses = functional.cross_entropy(logits.float(), index[:, 0], reduction="none")
-    else:  # in bfloat16 the logarithm of a rounded number: off by 0.4 % of a nat at most, with no sign of its own
-        losses = -probabilities.log()
-    slope.scatter_add_(1, index, torch.full_like(index, -1, dtype=slope.dtype))
-    if not bool(kept.all()):
-        slope *= kept[:, None]
-        losses = losses * kept
-    return losses.sum(), slope
-
-
-def _added(total: Tensor, more: Tensor) -> Tensor:
-    """Add up in float32 (or more), where `total` begins as a zero without a shape."""
-    return more.to(torch.promote_types(more.dtype, torch.float32)) if total.ndim == 0 else total.add_(more)
+    if len(hidden) * len(weight) < _FEW_LOGITS:
+        logits = functional.linear(hidden, weight, bias).to(weight.dtype)
+        return functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
+    device = hidden.device.type
+    mixed = torch.is_grad_enabled() and torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
+    dtype = torch.bfloat16 if mixed else weight.dtype
+    options = LinearCrossEntropyOptions(batch_chunk_size=max(1, _CHUNK_LOGITS // len(weight)), acc_policy="compact")
+    loss = functional.linear_cross_entropy(
+        hidden.to(dtype),
+        weight.to(dtype),
+        targets,
+        linear_bias=bias.to(dtype),
+        reduction="sum",
+        ignore_index=IGNORE,
+        options=options,
+    )
+    return loss.to(weight.dtype)

@@ -1,1 +1,1 @@
-"""What a training and its results look like: pictures for people."""
+"""Pictures and pages that show training runs and their results."""

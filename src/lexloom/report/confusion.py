@@ -1,4 +1,4 @@
-"""Draw a confusion matrix as PNG: no pyplot, no window, no global state."""
+"""Plot a confusion matrix as PNG: no pyplot, no window, no global state."""
 
 import os
 from typing import Any
@@ -7,34 +7,33 @@ import numpy as np
 
 from lexloom.errors import ConfigError
 from lexloom.files import write_atomically
-from lexloom.models.classification import ClassificationScore
-from lexloom.vectors.plot.fonts import PLACEHOLDER, choose_fonts, printable
-from lexloom.vectors.plot.scene import TEXT_COLOUR
+from lexloom.models.classifier.scores import ClassificationScore
+from lexloom.plotting import TEXT_COLOUR, drawable, printable
 
 _DPI = 160
-_MOST = 40  # labels that are drawn, the most frequent
-_MOST_WRITTEN = 20  # labels up to which the numbers stand in the cells
+_MOST = 40  # at most that many labels are drawn, the most frequent ones
+_MOST_WRITTEN = 20  # with more labels, the cells have no numbers
 _LONGEST = 24  # characters of a label
 
 
 def plot_confusion(score: ClassificationScore, out: str | os.PathLike[str], *, title: str = "") -> None:
-    """Draw how often each true label (rows) was predicted as each (columns); colour is the share of the row.
+    """Plot how often each true label (rows) was predicted as each label (columns); the colour is the share of the row.
 
-    Of many labels the most frequent are drawn, and the title says so.
+    If there are too many labels, only the most frequent are drawn, and the title says so.
 
     Args:
-        score: of an evaluation in which every document has one label.
+        score: the result of an evaluation in which every document has one label.
         out: the PNG file.
         title: a line above the picture.
 
     Raises:
-        ConfigError: documents may have several labels, so that no one is mistaken for another.
+        ConfigError: documents may have several labels, so there is no confusion matrix.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     if score.confusion is None:
-        raise ConfigError("documents may have several labels: there is no confusion matrix to draw; leave out the picture")
+        raise ConfigError("documents may have several labels, so there is no confusion matrix to draw; leave out the picture")
     matrix, names = np.array(score.confusion), list(score.per_class)
     shown = np.sort(np.argsort(-matrix.sum(1), kind="stable")[:_MOST])
     if len(shown) < len(names):
@@ -59,14 +58,12 @@ def plot_confusion(score: ClassificationScore, out: str | os.PathLike[str], *, t
 
 
 def _name_axes(axes: Any, names: list[str], title: str) -> None:
-    """Write labels and title as they are: a dollar sign starts no formula, and what no font has becomes a square."""
-    line = printable([title], max(40, 9 * len(names)))[0]
-    families, missing = choose_fonts([line, *names, PLACEHOLDER])
-    squares = str.maketrans(dict.fromkeys(missing, PLACEHOLDER))
-    told: dict[str, Any] = {"fontfamily": families, "color": TEXT_COLOUR, "parse_math": False}
-    places, written = range(len(names)), [name.translate(squares) for name in names]
-    axes.set_xticks(places, written, rotation=45, ha="right", fontsize=8, **told)
-    axes.set_yticks(places, written, fontsize=8, **told)
+    """Write labels and title literally: a dollar sign starts no formula, and a character that no font has becomes a square."""
+    [line, *written], families, _ = drawable([*printable([title], max(40, 9 * len(names))), *names])
+    style: dict[str, Any] = {"fontfamily": families, "color": TEXT_COLOUR, "parse_math": False}
+    places = range(len(names))
+    axes.set_xticks(places, written, rotation=45, ha="right", fontsize=8, **style)
+    axes.set_yticks(places, written, fontsize=8, **style)
     axes.set_xlabel("predicted", color=TEXT_COLOUR)
     axes.set_ylabel("true", color=TEXT_COLOUR)
-    axes.set_title(line.translate(squares), fontsize=11, **told)
+    axes.set_title(line, fontsize=11, **style)

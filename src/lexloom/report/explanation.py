@@ -1,11 +1,11 @@
-"""A page that shows which words of a text spoke for a decision."""
+"""An HTML page that shows how much each word of a text contributed to a decision."""
 
 import html
 import os
 from pathlib import Path
 
 from lexloom.files import write_text
-from lexloom.models.classification import Explanation
+from lexloom.models.classifier.answers import Explanation
 
 _FOR, _AGAINST = "46, 125, 50", "198, 40, 40"  # red, green, blue
 _PAGE = """<!doctype html>
@@ -19,14 +19,14 @@ p.key {{ font-size: 14px; color: #5f6b76; }}
 </style>
 <h1>{label}</h1>
 <p class="key">probability {probability:.4f}; <span style="background: rgba({green}, .5)">speaks for it</span>
-<span style="background: rgba({red}, .5)">speaks against it</span>; hold the pointer over a word to see how much it adds to the log-odds</p>
+<span style="background: rgba({red}, .5)">speaks against it</span>; hover over a word to see how much it adds to the log-odds</p>
 <p>{words}</p>
 </html>
 """
 
 
 def write_page(explanation: Explanation, out: str | os.PathLike[str]) -> None:
-    """Write an explanation as HTML that needs nothing else."""
+    """Write an explanation as a self-contained HTML page."""
     strongest = max(map(abs, explanation.scores), default=0.0) or 1.0
     words = []
     for token, score in zip(explanation.tokens, explanation.scores, strict=True):

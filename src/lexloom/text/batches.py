@@ -1,13 +1,12 @@
-"""Windows of a language model: one stream of ids, cut into batches in which every target stands beside what comes before it.
+"""Batches of ids: windows over the token stream of a language model, and documents of similar length.
 
-A stream of N tokens has N - 1 targets, all tokens but the first; the input of a target is the token before it. Three readings of it:
+A stream of N tokens has N - 1 targets, all tokens but the first; the input of a target is the token before it. Three kinds of windows:
 
-- `SequentialWindows`: B rows, each reads its own stretch of the stream from left to right; the state is carried from window to window;
-- `RandomWindows`: windows from all over the stream, shuffled, each with a fresh state;
-- `ScoredWindows`: like the first, but with nothing left over: what an evaluation needs.
+- `SequentialWindows`: each of B rows reads its own part of the stream from left to right; the state is carried from window to window;
+- `RandomWindows`: shuffled windows from the whole stream, each with a new state;
+- `ScoredWindows`: like the first, but every target is visited, as an evaluation needs.
 
-All are functions of their arguments, the number of the epoch and the number of the window alone, so that a training that was broken off
-goes on at any window without a saved state.
+All batches depend on their arguments and the number of the epoch alone, so that a resumed run sees the same ones.
 """
 
 from collections.abc import Iterator
@@ -19,9 +18,10 @@ from lexloom.errors import ConfigError, InputError
 from lexloom.options import check_whole
 
 IGNORE = -100
-"""The target where there is none to predict; the `ignore_index` that torch's losses have by default."""
+"""The target of positions without a prediction; the default `ignore_index` of torch's losses."""
 
 _ALL = slice(None)
+_POOL = 64  # batches whose documents are sorted by length together
 
 
 class Window(NamedTuple):
@@ -30,7 +30,7 @@ class Window(NamedTuple):
     Attributes:
         inputs: int64 (B, T).
         targets: int64 (B, T), the token after each input; `IGNORE` where there is none, which only `ScoredWindows` has.
-        fresh: whether the state begins anew with this window; otherwise each row goes on where it was in the window before.
+        fresh: whether the state starts from zero; otherwise each row continues where it was in the window before.
     """
 
     inputs: np.ndarray
@@ -39,33 +39,33 @@ class Window(NamedTuple):
 
 
 class Windows(Protocol):
-    """What all three readings have.
+    """What all three kinds have in common.
 
     Attributes:
-        targets_per_epoch: targets that one epoch visits, each once, in all rows of all processes together.
-        left_over: targets that it does not visit, because they fill no row or no batch.
+        targets_per_epoch: targets that an epoch visits, each once, over all rows of all processes.
+        left_over: targets that it does not visit because they fill no row or no batch.
     """
 
     targets_per_epoch: int
     left_over: int
 
     def __len__(self) -> int:
-        """Windows an epoch."""
+        """Windows per epoch."""
 
-    def epoch(self, number: int, first: int = 0) -> Iterator[Window]:
-        """Go through the windows of an epoch, from window `first` on; where that is not the first, the state must be that before it."""
+    def epoch(self, number: int) -> Iterator[Window]:
+        """Iterate over the windows of an epoch."""
 
 
 def rows_of(process: int, processes: int, batch_size: int) -> slice:
-    """Choose the rows of every batch that one of several processes reads.
+    """Return the rows of every batch that one of several processes reads.
 
     Args:
-        process: its number, from 0.
-        processes: how many share a batch.
+        process: its rank, from 0.
+        processes: number of processes.
         batch_size: B, the rows of the whole batch.
 
     Raises:
-        ConfigError: the rows cannot be shared out evenly.
+        ConfigError: the rows cannot be divided evenly.
     """
     if batch_size % processes:
         nearest = max(1, batch_size // processes) * processes
@@ -75,17 +75,18 @@ def rows_of(process: int, processes: int, batch_size: int) -> slice:
 
 
 class SequentialWindows:
-    """B rows that read one stretch of the stream each, with the state carried from window to window.
+    """Each of B rows reads its own part of the stream, with the state carried from window to window.
 
-    Windows have `bptt` tokens, the last of an epoch may be shorter. Every epoch is the same, and left over is the end of the stream, fewer
-    targets than there are rows. Or every epoch begins at an offset of its own, drawn below `bptt`, and up to `bptt` - 1 more are left over.
+    Windows have `bptt` tokens; the last of an epoch may be shorter. Without offsets every epoch is the same, and fewer than B targets at
+    the end of the stream are left over. With offsets each epoch starts at a random one of the first `bptt` tokens, and at most `bptt` - 1
+    more targets are left over.
 
     Args:
-        ids: integers (N,), perhaps memory-mapped; only windows are ever copied.
+        ids: integers (N,), may be memory-mapped; only windows are copied.
         batch_size: B, the rows of the whole batch.
-        bptt: T, tokens of a row in a window, through which the gradient flows back.
-        rows: which rows to hand out, see `rows_of`; all unless given.
-        offset_seed: where the draws of the offsets begin; there are none unless given.
+        bptt: T, tokens per row and window.
+        rows: the rows to return, see `rows_of`. Default: all.
+        offset_seed: seed of the offsets. Default: no offsets.
 
     Raises:
         ConfigError: `batch_size` or `bptt` is below 1.
@@ -96,40 +97,39 @@ class SequentialWindows:
         _require_window(ids, batch_size, bptt)
         check_whole("offset_seed", offset_seed, 0)
         self._ids, self._bptt, self._seed = np.asarray(ids), bptt, offset_seed
-        self._offsets = 1 if offset_seed is None else min(bptt, len(ids) - batch_size * bptt)  # so many that a window is left
-        self._length = (len(ids) - self._offsets) // batch_size  # targets of a row
+        self._offsets = 1 if offset_seed is None else min(bptt, len(ids) - batch_size * bptt)  # small enough to leave a window
+        self._length = (len(ids) - self._offsets) // batch_size  # targets per row
         self._starts = (np.arange(batch_size) * self._length)[rows]
         self.targets_per_epoch = batch_size * self._length
         self.left_over = len(ids) - 1 - self.targets_per_epoch
 
     def __len__(self) -> int:
-        """Windows an epoch."""
+        """Windows per epoch."""
         return -(-self._length // self._bptt)
 
-    def epoch(self, number: int, first: int = 0) -> Iterator[Window]:
-        """Go through the windows of an epoch, from window `first` on; where that is not 0, the state must be that before it."""
+    def epoch(self, number: int) -> Iterator[Window]:
+        """Iterate over the windows of an epoch."""
         starts = self._starts
         if self._seed is not None:
             starts = starts + np.random.default_rng([self._seed, number]).integers(self._offsets)
-        for window in range(first, len(self)):
+        for window in range(len(self)):
             begin = window * self._bptt
             yield _window(self._ids, starts + begin, min(self._bptt, self._length - begin), fresh=window == 0)
 
 
 class RandomWindows:
-    """Windows of `bptt` tokens from all over the stream, in an order that each epoch draws anew, every one with a fresh state.
+    """Windows of `bptt` tokens from the whole stream, shuffled in each epoch, each with a new state.
 
-    Each epoch cuts the stream into windows that do not overlap, from an offset that is drawn too, so that a window's edges do not always
-    fall on the same tokens. The offset is below `bptt` and never so large that a batch is lost: the number of batches is always that of
-    offset 0. What an epoch leaves over is the stretch before the offset, the end that fills no window, and the windows, chosen by lot,
-    that fill no batch.
+    Each epoch cuts the stream into windows that do not overlap, from a random offset, so that windows have other edges in each.
+    The offset is below `bptt` and small enough that no batch is lost. Left over are the tokens before the offset, the end that fills no
+    window, and randomly chosen windows that fill no batch.
 
     Args:
-        ids: integers (N,), perhaps memory-mapped; only windows are ever copied.
+        ids: integers (N,), may be memory-mapped; only windows are copied.
         batch_size: B, the rows of the whole batch.
-        bptt: T, tokens of a row in a window.
-        seed: where the draws begin; with the number of the epoch it says all about an epoch.
-        rows: which rows to hand out, see `rows_of`; all unless given.
+        bptt: T, tokens per row and window.
+        seed: of all draws.
+        rows: the rows to return, see `rows_of`. Default: all.
 
     Raises:
         ConfigError: `batch_size` or `bptt` is below 1, or `seed` is below 0.
@@ -145,31 +145,31 @@ class RandomWindows:
         self.left_over = len(ids) - 1 - self.targets_per_epoch
 
     def __len__(self) -> int:
-        """Windows an epoch."""
+        """Windows per epoch."""
         return self._windows
 
-    def epoch(self, number: int, first: int = 0) -> Iterator[Window]:
-        """Go through the windows of an epoch, from window `first` on."""
+    def epoch(self, number: int) -> Iterator[Window]:
+        """Iterate over the windows of an epoch."""
         generator = np.random.default_rng([self._seed, number])
         offset = int(generator.integers(min(self._bptt, self.left_over + 1)))
         order = generator.permutation((len(self._ids) - 1 - offset) // self._bptt)
-        for window in range(first, len(self)):
+        for window in range(len(self)):
             places = order[window * self._batch_size : (window + 1) * self._batch_size][self._rows]
             yield _window(self._ids, offset + places * self._bptt, self._bptt, fresh=True)
 
 
 class ScoredWindows:
-    """Every target of the stream once, for an evaluation: B rows of ceil((N - 1) / B) targets, the last ones padded.
+    """Every target of the stream once, for evaluation: B rows of ceil((N - 1) / B) targets, the last ones padded.
 
-    The state is carried from window to window. The first tokens of a row lack what comes before them, so a batch of one is the exact
-    reading, and more rows are a faster one that comes close to it. Padding has the target `IGNORE` and the input 0, and stands only
-    after all that its row has to say; rows at the end may be padding alone.
+    The state is carried from window to window. The first tokens of a row lack context, so one row gives the exact score, and more rows a
+    faster approximation. Padding has the target `IGNORE` and the input 0 and comes after all targets of its row; the last rows may be
+    padding alone.
 
     Args:
-        ids: integers (N,), perhaps memory-mapped; only windows are ever copied.
+        ids: integers (N,), may be memory-mapped; only windows are copied.
         batch_size: B, the rows of the whole batch.
-        bptt: T, tokens of a row in a window.
-        rows: which rows to hand out, see `rows_of`; all unless given.
+        bptt: T, tokens per row and window.
+        rows: the rows to return, see `rows_of`. Default: all.
 
     Raises:
         ConfigError: `batch_size` or `bptt` is below 1.
@@ -185,16 +185,16 @@ class ScoredWindows:
             raise InputError(f"the text has {_tokens(len(ids))}: there is nothing to predict; give one of at least 2 tokens")
         self._ids, self._bptt = np.asarray(ids), bptt
         self.targets_per_epoch = len(ids) - 1
-        self._length = -(-self.targets_per_epoch // batch_size)  # targets of a row
+        self._length = -(-self.targets_per_epoch // batch_size)  # targets per row
         self._starts = (np.arange(batch_size) * self._length)[rows]
 
     def __len__(self) -> int:
-        """Windows an epoch."""
+        """Windows per epoch."""
         return -(-self._length // self._bptt)
 
-    def epoch(self, number: int = 0, first: int = 0) -> Iterator[Window]:
-        """Go through the windows, from window `first` on; where that is not 0, the state must be that before it."""
-        for window in range(first, len(self)):
+    def epoch(self, number: int = 0) -> Iterator[Window]:
+        """Iterate over the windows, the same ones in every epoch."""
+        for window in range(len(self)):
             begin = window * self._bptt
             places = self._starts[:, None] + np.arange(begin, min(begin + self._bptt, self._length))  # (B, T), of the inputs
             padding = places >= self.targets_per_epoch
@@ -205,7 +205,7 @@ class ScoredWindows:
 
 
 def _window(ids: np.ndarray, starts: np.ndarray, length: int, fresh: bool) -> Window:
-    """The window whose rows have their first inputs at `starts` (B,)."""
+    """Cut the window whose rows start at `starts` (B,)."""
     tokens = ids[starts[:, None] + np.arange(length + 1)]
     return Window(tokens[:, :-1].astype(np.int64), tokens[:, 1:].astype(np.int64), fresh)
 
@@ -222,3 +222,46 @@ def _require_window(ids: np.ndarray, batch_size: int, bptt: int) -> None:
 
 def _tokens(number: int) -> str:
     return f"{number} token{'' if number == 1 else 's'}"
+
+
+class LengthBuckets:
+    """Batches of documents of similar length, so that little of a batch is padding, in a new random order each epoch.
+
+    The documents are shuffled, sorted by length in pools of 64 batches, cut into batches, and the batches are shuffled. The result depends
+    only on the seed and the number of the epoch.
+
+    Args:
+        lengths: int64 (n,), tokens of each document.
+        batch_size: the maximum number of documents in a batch.
+        batch_tokens: the maximum number of tokens in a batch, padding included; a longer document is a batch of its own.
+        seed: of the shuffling.
+    """
+
+    def __init__(self, lengths: np.ndarray, batch_size: int, batch_tokens: int, seed: int) -> None:
+        check_whole("batch_size", batch_size, 1)
+        check_whole("batch_tokens", batch_tokens, 1)
+        self._lengths, self._size, self._tokens, self._seed = lengths, batch_size, batch_tokens, seed
+        self._drawn: tuple[int, list[np.ndarray]] = (-1, [])
+
+    def epoch(self, number: int) -> list[np.ndarray]:
+        """The document numbers of each batch of an epoch, int64 (B,)."""
+        if self._drawn[0] != number:
+            random = np.random.default_rng([self._seed, number])
+            order = random.permutation(len(self._lengths))
+            pools = [order[first : first + _POOL * self._size] for first in range(0, len(order), _POOL * self._size)]
+            batches = [batch for pool in pools for batch in self.sorted(pool)]
+            self._drawn = number, [batches[place] for place in random.permutation(len(batches))]
+        return self._drawn[1]
+
+    def sorted(self, numbers: np.ndarray) -> list[np.ndarray]:
+        """Cut documents into batches by length, the shortest first."""
+        ordered = numbers[np.argsort(self._lengths[numbers], kind="stable")]
+        lengths = np.maximum(1, self._lengths[ordered])
+        batches, first = [], 0
+        while first < len(ordered):
+            last = min(first + self._size, len(ordered))
+            fits = lengths[first:last] * np.arange(1, last - first + 1) <= self._tokens  # the last one is the longest
+            last = first + max(1, int(np.argmin(fits)) if not fits.all() else len(fits))
+            batches.append(ordered[first:last])
+            first = last
+        return batches

@@ -1,24 +1,22 @@
-"""Documents as ids, each for itself: read into memory, encoded, and put into batches of documents of like length."""
+"""Documents as ids in memory: one by one, or as one stream in which `<eos>` ends each of them."""
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from lexloom.errors import InputError
-from lexloom.options import check_whole
-from lexloom.text.blocks import Block, block_of
-from lexloom.text.encode import Encoder, ModelEncoder, OpenEncoder, fixed_encoder
-from lexloom.text.ragged import starts_of, take_rows
-from lexloom.text.readers import Corpus
-from lexloom.text.store import Progress, tokenizer_for
-from lexloom.text.tokenizers import TextTokenizer, TokenizerConfig, with_vocabulary
-from lexloom.text.vocabulary import TypeCounts, Vocabulary, VocabularyConfig, choose_vocabulary, special_tokens
+from lexloom.text.blocks import Block, ReadProgress, block_of
+from lexloom.text.corpus import Corpus
+from lexloom.text.encode import Encoder, ModelEncoder, WordEncoder, fixed_encoder
+from lexloom.text.store import TokenStore
+from lexloom.text.tokenizers import TextTokenizer, TokenizerConfig, tokenizer_for
+from lexloom.text.vocabulary import TypeCounts, Vocabulary, VocabularyConfig, choose_ids
 
-_POOL = 64  # batches whose documents are sorted by length together
+_LONG = 20  # values of a row from which on a copy of each is faster than an index of all values
 
 
 @dataclass(frozen=True)
@@ -47,18 +45,18 @@ class Documents:
         return Documents(*take_rows(self.ids, self.starts, numbers))
 
     def truncated(self, longest: int | None) -> "Documents":
-        """Keep so many tokens of each document at most; all where None."""
+        """Keep at most `longest` tokens of each document; all if None."""
         if longest is None or self.lengths.max(initial=0) <= longest:
             return self
         return Documents(*take_rows(self.ids, self.starts, np.arange(len(self)), longest))
 
     def rows(self, numbers: np.ndarray, longest: int | None = None, multiple: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Write documents in rows of one length.
+        """Copy documents into rows of one length.
 
         Args:
             numbers: int64 (B,), which ones.
-            longest: how many tokens of a document are taken at most; all unless given.
-            multiple: of what the number of columns is a multiple.
+            longest: the maximum number of tokens per document; all if None.
+            multiple: the number of columns is a multiple of it.
 
         Returns:
             ids, int64 (B, T) with zeros after a document's end, T at least 1; and how many are the document's, int64 (B,).
@@ -73,11 +71,11 @@ class Documents:
 
 @dataclass(frozen=True)
 class Counted:
-    """A corpus read into memory, before it is chosen which tokens get an id.
+    """Documents read into memory, before the vocabulary is chosen.
 
     Attributes:
         documents: with provisional ids.
-        types: the tokens behind these.
+        types: the tokens of these ids.
         tokenizer: how they were split.
     """
 
@@ -86,90 +84,83 @@ class Counted:
     tokenizer: TextTokenizer
 
 
-def read_documents(corpus: Corpus, config: TokenizerConfig, *, max_types: int | None = None, progress: Progress | None = None) -> Counted:
-    """Split and count a corpus, in 4 bytes a token.
+def read_documents(blocks: Generator[Block], config: TokenizerConfig, *, progress: ReadProgress | None = None) -> Counted:
+    """Split and count documents, which takes 4 bytes of memory per token.
 
     Args:
-        corpus: what to read.
+        blocks: what to read; closed at the end.
         config: how to split.
-        max_types: see `VocabularyConfig`.
-        progress: told how far it is.
+        progress: called with the bytes read so far.
 
     Raises:
-        InputError: there is no token in the corpus, or it cannot be read.
+        InputError: the documents cannot be read.
         ConfigError: an option of the tokenizer is wrong.
     """
-    with contextlib.closing(corpus.blocks()) as blocks:
+    with contextlib.closing(blocks):
         tokenizer, rest = tokenizer_for(config, blocks)
-        encoder = ModelEncoder(tokenizer) if tokenizer.closed else OpenEncoder(tokenizer, max_types)
-        documents = _joined(_whole(_told(rest, progress), encoder))
-    if not len(documents.ids):
-        raise InputError(f"{corpus.name}: no token in {corpus.report.documents} documents{corpus.report.excuse()}")
+        encoder = ModelEncoder(tokenizer) if tokenizer.closed else WordEncoder(tokenizer)
+        documents = _joined(_whole(_reporting(rest, progress), encoder))
     return Counted(documents, encoder.finish(), tokenizer)
 
 
 def number_documents(
     counted: Counted, trained: np.ndarray, config: VocabularyConfig, specials: Sequence[str], *, tell_apart: bool = False
 ) -> tuple[Documents, Vocabulary, TextTokenizer, list[str]]:
-    """Choose which tokens get an id, from a part of the documents alone: what is held out may have tokens that are unknown.
+    """Choose the vocabulary from a part of the documents; the held-out ones may have out-of-vocabulary tokens.
 
     Args:
         counted: what `read_documents` gave.
-        trained: int64 (m,), the numbers of the documents that count.
+        trained: int64 (m,), the numbers of the documents whose tokens are counted.
         config: which tokens get an id. A tokenizer with a model of its own keeps all of its tokens.
         specials: roles of special tokens that come first.
-        tell_apart: whether tokens outside of the vocabulary have numbers of their own beyond it, rather than that of unk.
+        tell_apart: give out-of-vocabulary tokens ids of their own, from `len(vocabulary)` on, instead of the unk id (hashed features
+            need to tell them apart).
 
     Returns:
-        All documents with their final ids; the vocabulary; the tokenizer, which knows it where it has a model of its own; and the tokens
-        that are told apart, in the order of their numbers.
+        All documents with their final ids; the vocabulary; the tokenizer, with the new ids if it has a model of its own; and the
+        out-of-vocabulary tokens that have ids, in their order.
     """
-    documents, types, tokenizer = counted.documents, counted.types, counted.tokenizer
+    documents, types = counted.documents, counted.types
     if len(trained) < len(documents):
-        types = TypeCounts(types.tokens, types.ids, np.bincount(documents.take(trained).ids, minlength=len(types.counts)))
-    names = special_tokens(specials, set(types.tokens) if tokenizer.closed else ())
-    if tokenizer.closed:
-        vocabulary, final = choose_vocabulary(types, names, min_count=0)
-        tokenizer = TextTokenizer(with_vocabulary(tokenizer.json, vocabulary.tokens, names["unk"]))
-    else:
-        vocabulary, final = choose_vocabulary(types, names, min_count=config.min_count, max_size=config.max_size)
+        types = TypeCounts(types.tokens, np.bincount(documents.take(trained).ids, minlength=len(types.counts)))
+    vocabulary, final, tokenizer = choose_ids(types, counted.tokenizer, specials, config)
     others: list[str] = []
     if tell_apart and not tokenizer.closed:
-        others = [token for token in types.tokens if token not in vocabulary]
-        outside = types.ids[[token not in vocabulary for token in types.tokens]]
+        outside = [place for place, token in enumerate(types.tokens) if token not in vocabulary]
+        others = [types.tokens[place] for place in outside]
         final[outside] = len(vocabulary) + np.arange(len(others), dtype=np.uint32)
     return Documents(final[documents.ids], documents.starts), vocabulary, tokenizer, others
 
 
-def encode_documents(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> Documents:
-    """Encode a corpus with a tokenizer and a vocabulary that there are; it may have no documents.
+def encode_documents(blocks: Generator[Block], tokenizer: TextTokenizer, vocabulary: Vocabulary) -> Documents:
+    """Encode documents, perhaps none, with an existing tokenizer and vocabulary; the blocks are closed at the end.
 
     Raises:
-        InputError: the corpus cannot be read.
+        InputError: the documents cannot be read.
     """
-    return _joined(encode_blocks(corpus, tokenizer, vocabulary))
+    return _joined(encode_blocks(blocks, tokenizer, vocabulary))
 
 
-def encode_blocks(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> Iterator[Documents]:
-    """Do what `encode_documents` does a few megabytes at a time."""
-    with contextlib.closing(corpus.blocks()) as blocks:
+def encode_blocks(blocks: Generator[Block], tokenizer: TextTokenizer, vocabulary: Vocabulary) -> Iterator[Documents]:
+    """Do the same as `encode_documents`, a few megabytes at a time."""
+    with contextlib.closing(blocks):
         first = next(blocks, None)
         if first is not None:
             yield from _whole(itertools.chain([first], blocks), fixed_encoder(tokenizer, vocabulary, split=first.split))
 
 
-def encode_types(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> Iterator[tuple[Documents, list[str]]]:
-    """Encode a corpus a few megabytes at a time, so that tokens outside of the vocabulary are told apart.
+def encode_types(blocks: Generator[Block], tokenizer: TextTokenizer, vocabulary: Vocabulary) -> Iterator[tuple[Documents, list[str]]]:
+    """Encode documents a few megabytes at a time, and give each out-of-vocabulary token an id of its own.
 
     Yields:
-        Documents whose ids are the vocabulary's, and beyond these numbers of other tokens in the order of their first appearance; and
-        those others that are new.
+        Documents whose ids are the vocabulary's or, from `len(vocabulary)` on, those of other tokens in the order of their first
+        appearance; and the other tokens that are new.
     """
     if tokenizer.closed:
-        yield from ((documents, []) for documents in encode_blocks(corpus, tokenizer, vocabulary))
+        yield from ((documents, []) for documents in encode_blocks(blocks, tokenizer, vocabulary))
         return
-    with contextlib.closing(corpus.blocks()) as blocks:
-        encoder, done = OpenEncoder(tokenizer, known=vocabulary.tokens), len(vocabulary)
+    with contextlib.closing(blocks):
+        encoder, done = WordEncoder(tokenizer, vocabulary.tokens), len(vocabulary)
         for documents in _whole(blocks, encoder):
             new = encoder.tokens_from(done)
             done += len(new)
@@ -177,23 +168,23 @@ def encode_types(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabular
 
 
 def encode_text(text: str, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> tuple[list[str], np.ndarray]:
-    """Encode one document, and say what its n tokens are, also those without an id: strings, and uint32 (n,)."""
+    """Encode one document: its n tokens, also those without an id, and their ids, uint32 (n,)."""
     block = block_of(pl.Series([text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")], dtype=pl.String))
     ids, _ = fixed_encoder(tokenizer, vocabulary).encode(block)
     tokens = vocabulary.decode(ids) if tokenizer.closed else tokenizer.split(block.texts).explode(empty_as_null=False).to_list()
     return tokens, ids
 
 
-def encode_apart(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> tuple[Documents, list[str]]:
-    """Do what `encode_types` does for the corpus as a whole."""
+def encode_apart(blocks: Generator[Block], tokenizer: TextTokenizer, vocabulary: Vocabulary) -> tuple[Documents, list[str]]:
+    """Do the same as `encode_types`, for all documents at once."""
     parts, others = [], list[str]()
-    for documents, new in encode_types(corpus, tokenizer, vocabulary):
+    for documents, new in encode_types(blocks, tokenizer, vocabulary):
         parts.append(documents)
         others += new
     return _joined(parts), others
 
 
-def _told(blocks: Iterator[Block], progress: Progress | None) -> Iterator[Block]:
+def _reporting(blocks: Iterator[Block], progress: ReadProgress | None) -> Iterator[Block]:
     done = 0
     for block in blocks:
         yield block
@@ -203,7 +194,7 @@ def _told(blocks: Iterator[Block], progress: Progress | None) -> Iterator[Block]
 
 
 def _whole(blocks: Iterable[Block], encoder: Encoder) -> Iterator[Documents]:
-    """Encode blocks; a document that goes on in the next one waits for its end."""
+    """Encode blocks; a document that continues in the next block is held until it ends."""
     held_ids, held = [np.empty(0, np.uint32)], 0  # of the document that has not ended
     for block in blocks:
         ids, lengths = encoder.encode(block)
@@ -221,47 +212,67 @@ def _joined(parts: Iterable[Documents]) -> Documents:
     return Documents(ids, starts_of(np.concatenate([np.empty(0, np.int64), *(part.lengths for part in found)])))
 
 
-# ---- batches -----------------------------------------------------------------------------------------------------------------------
+# ---- streams --------------------------------------------------------------------------------------------------------------------------
 
 
-class LengthBuckets:
-    """Batches of documents of like length, in an order that each epoch draws anew: little of a batch is padding.
+def stream_of(store: TokenStore) -> np.ndarray:
+    """The ids of all documents one after the other, each followed by the id of eos: uint32 (N + documents,)."""
+    return np.insert(np.asarray(store.ids), np.asarray(store.starts[1:]), np.uint32(store.vocabulary.eos_id))
 
-    The documents are shuffled, sorted by length in pools of many batches, cut into batches, and these are shuffled. Which documents are
-    together depends on the seed and the number of the epoch alone.
+
+def encode_stream(corpus: Corpus, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> np.ndarray:
+    """Encode a text with an existing tokenizer and vocabulary as a stream, see `stream_of`: uint32 (N + documents,).
+
+    Raises:
+        InputError: the corpus is empty or cannot be read.
+    """
+    encoder, eos = None, np.uint32(vocabulary.eos_id)
+    parts = [np.empty(0, np.uint32)]
+    tokens = 0
+    for block in corpus.blocks():
+        encoder = encoder or fixed_encoder(tokenizer, vocabulary, split=block.split)
+        ids, lengths = encoder.encode(block)
+        tokens += len(ids)
+        parts.append(np.insert(ids, np.cumsum(lengths)[block.ends], eos))
+    if not tokens:
+        raise InputError(f"{corpus.name} is empty: no token in {corpus.report.documents} lines")
+    return np.concatenate(parts)
+
+
+def encode_lines(text: str, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> np.ndarray:
+    r"""Encode a text with eos at each `\n`, uint32 (n,); there is none at the end unless the text ends in `\n`."""
+    block = block_of(pl.Series(text.split("\n"), dtype=pl.String))
+    ids, lengths = fixed_encoder(tokenizer, vocabulary).encode(block)
+    return np.insert(ids, np.cumsum(lengths)[block.ends][:-1], np.uint32(vocabulary.eos_id))
+
+
+# ---- rows of different lengths --------------------------------------------------------------------------------------------------------
+
+
+def starts_of(lengths: np.ndarray) -> np.ndarray:
+    """Where rows of these lengths, int64 (n,), start, and where the last one ends: int64 (n + 1,)."""
+    starts = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
+
+
+def take_rows(values: np.ndarray, starts: np.ndarray, numbers: np.ndarray, longest: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Copy some rows.
 
     Args:
-        lengths: int64 (n,), tokens of each document.
-        batch_size: documents of a batch at most.
-        batch_tokens: tokens of a batch at most, padding counted; a document with more of them is alone.
-        seed: where the draws begin.
+        values: (N,), of all rows.
+        starts: int64 (n + 1,).
+        numbers: int64 (m,), which rows, in their new order.
+        longest: the maximum number of values per row; all if None.
+
+    Returns:
+        values (M,) and starts, int64 (m + 1,), of the copy.
     """
-
-    def __init__(self, lengths: np.ndarray, batch_size: int, batch_tokens: int, seed: int) -> None:
-        check_whole("batch_size", batch_size, 1)
-        check_whole("batch_tokens", batch_tokens, 1)
-        self._lengths, self._size, self._tokens, self._seed = lengths, batch_size, batch_tokens, seed
-        self._drawn: tuple[int, list[np.ndarray]] = (-1, [])
-
-    def epoch(self, number: int) -> list[np.ndarray]:
-        """Give the document numbers of each batch of an epoch, int64 (B,)."""
-        if self._drawn[0] != number:
-            random = np.random.default_rng([self._seed, number])
-            order = random.permutation(len(self._lengths))
-            pools = [order[first : first + _POOL * self._size] for first in range(0, len(order), _POOL * self._size)]
-            batches = [batch for pool in pools for batch in self.sorted(pool)]
-            self._drawn = number, [batches[place] for place in random.permutation(len(batches))]
-        return self._drawn[1]
-
-    def sorted(self, numbers: np.ndarray) -> list[np.ndarray]:
-        """Cut documents into batches by their length, the shortest first."""
-        ordered = numbers[np.argsort(self._lengths[numbers], kind="stable")]
-        lengths = np.maximum(1, self._lengths[ordered])
-        batches, first = [], 0
-        while first < len(ordered):
-            last = min(first + self._size, len(ordered))
-            fits = lengths[first:last] * np.arange(1, last - first + 1) <= self._tokens  # the last of so many is the longest
-            last = first + max(1, int(np.argmin(fits)) if not fits.all() else len(fits))
-            batches.append(ordered[first:last])
-            first = last
-        return batches
+    lengths = np.diff(starts)[numbers]
+    if longest is not None:
+        lengths = np.minimum(lengths, longest)
+    chosen, begins = starts_of(lengths), starts[:-1][numbers]
+    if chosen[-1] > _LONG * len(numbers):
+        ends = (begins + lengths).tolist()
+        return np.concatenate([values[begin:end] for begin, end in zip(begins.tolist(), ends, strict=True)]), chosen
+    return values[np.arange(chosen[-1]) + np.repeat(begins - chosen[:-1], lengths)], chosen

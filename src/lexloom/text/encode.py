@@ -1,25 +1,27 @@
-"""Encoding: from blocks of text to ids, by the fastest way that each kind of tokenizer allows."""
+"""Encoding: from blocks of text to ids.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, TypeVar
+Tokens are counted and numbered in one table, whose loops are compiled. Importing Numba and loading the loops takes about a second, so that
+the first megabytes go through a dictionary instead: a text that is smaller than that is done sooner.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
 
-from lexloom.text.blocks import Block
-from lexloom.text.counting import TypeTable
+from lexloom.text.blocks import Block, ahead
 from lexloom.text.tokenizers import TextTokenizer
 from lexloom.text.vocabulary import TypeCounts, Vocabulary
 
 if TYPE_CHECKING:
     from lexloom.text.word_table import WordTable
 
-_Made = TypeVar("_Made")
 _LARGE = 3 << 20
-"""Bytes of a block from which on many more are foreseen."""
+"""Bytes of text from which on loading the compiled loops pays."""
 _ROWS_BYTES = 1 << 20
-"""About how many bytes of text are split at once: what comes out takes many times that, for characters most of all."""
+"""About how many bytes of text are split at once; the tokens take many times that, above all single characters."""
 
 
 class Encoder(Protocol):
@@ -34,74 +36,73 @@ class Encoder(Protocol):
         ...
 
 
-def _word_table(tokenizer: TextTokenizer, block: Block, types: Callable[[], TypeCounts], unknown: int | None = None) -> "WordTable | None":
-    """Make the table that takes over where a text turns out to be large: loading its loops takes as long as some megabytes of text."""
-    if block.size < _LARGE or tokenizer.cut is None:
-        return None
-    from lexloom.text.word_table import WordTable
+class WordEncoder:
+    """Numbers and counts the tokens of a text: those that are known first, then others in the order of their first appearance."""
 
-    return WordTable(tokenizer.cut, types(), unknown)
-
-
-class OpenEncoder:
-    """Counts whatever tokens come."""
-
-    def __init__(self, tokenizer: TextTokenizer, max_types: int | None = None, known: Sequence[str] = ()) -> None:
-        """Begin.
+    def __init__(self, tokenizer: TextTokenizer, known: Sequence[str] = (), unknown: int | None = None) -> None:
+        """Start with the known tokens.
 
         Args:
             tokenizer: how to split.
-            max_types: see `TypeTable`.
-            known: tokens that have the first provisional ids, whether they come or not.
+            known: tokens with the ids 0, 1, ..., whether they occur or not.
+            unknown: the id of all other tokens; each gets an id of its own if None.
         """
-        self._tokenizer, self._types = tokenizer, TypeTable(max_types, known)
-        self._prunes = max_types is not None
-        self._table: WordTable | None = None
+        self._tokenizer, self._unknown, self._bytes, self._compiled = tokenizer, unknown, 0, False
+        self._table: DictTable | WordTable = DictTable(tokenizer, known, unknown)
 
     def encode(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
-        """Encode a block to provisional ids."""
-        if self._table is None and not self._prunes:
-            self._table = _word_table(self._tokenizer, block, self._types.finish)
-        if self._table is not None:
-            return _encode_parts(block, self._table.prepare, self._table.look_up)
-        return _encode_split(block, self._tokenizer, self._ids)
+        """Encode a block; a thread prepares the next part of it."""
+        self._bytes += block.size
+        if self._bytes >= _LARGE and not self._compiled:
+            from lexloom.text.word_table import WordTable
 
-    def _ids(self, tokens: pl.Series) -> np.ndarray:
-        distinct, codes = factorize(tokens)
-        ids = self._types.add(distinct, np.bincount(codes, minlength=len(distinct)))
-        return np.take(ids, codes)
+            self._table, self._compiled = WordTable(self._tokenizer, self._table.finish(), self._unknown), True
+        rows = max(1, len(block.texts) * _ROWS_BYTES // max(1, block.size))
+        parts = (self._table.prepare(block.texts[start : start + rows]) for start in range(0, len(block.texts), rows))
+        encoded = map(self._table.look_up, ahead(parts, 1) if rows < len(block.texts) else parts)  # type: ignore[arg-type]
+        ids, lengths = zip((np.empty(0, np.uint32), np.empty(0, np.int64)), *encoded, strict=True)
+        return np.concatenate(ids), np.concatenate(lengths)
 
     def tokens_from(self, first: int) -> list[str]:
-        """Give the tokens whose provisional ids are `first` and above."""
-        return (self._table or self._types).tokens_from(first)
+        """Return the tokens with the ids `first` and above."""
+        return self._table.tokens_from(first)
 
     def finish(self) -> TypeCounts:
         """Hand over the counts."""
-        return (self._table or self._types).finish()
+        return self._table.finish()
 
 
-class FixedEncoder:
-    """Encodes with the vocabulary of an existing store; other tokens become unk."""
+class DictTable:
+    """The same as `WordTable` for the beginning of a text, without compiled loops."""
 
-    def __init__(self, tokenizer: TextTokenizer, vocabulary: Vocabulary) -> None:
-        self._tokenizer, self._vocabulary = tokenizer, vocabulary
-        self._table: WordTable | None = None
+    def __init__(self, tokenizer: TextTokenizer, known: Sequence[str], unknown: int | None) -> None:
+        self._tokenizer, self._unknown = tokenizer, unknown
+        self._index = {token: number for number, token in enumerate(known)}
+        self._counts = np.zeros(len(self._index), np.int64)
 
-    def encode(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
-        """Encode a block to ids of the vocabulary."""
-        if self._table is None:
-            self._table = _word_table(self._tokenizer, block, self._types, self._vocabulary.unk_id)
-        if self._table is not None:
-            return _encode_parts(block, self._table.prepare, self._table.look_up)
-        return _encode_split(block, self._tokenizer, self._ids)
+    def prepare(self, texts: pl.Series) -> pl.Series:
+        """Split n texts, String (n,); n token lists, List(String) (n,), stay as they are."""
+        return self._tokenizer.split(texts) if texts.dtype == pl.String else texts
 
-    def _types(self) -> TypeCounts:
-        tokens = self._vocabulary.tokens
-        return TypeCounts(tokens, np.arange(len(tokens)), np.zeros(len(tokens), np.int64))
+    def look_up(self, lists: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        """Look up the ids of the tokens of n texts, uint32 (N,), and how many each has, int64 (n,)."""
+        index, unknown, tokens = self._index, self._unknown, lists.explode(empty_as_null=False).to_list()
+        if unknown is None:
+            ids = np.array([index.setdefault(token, len(index)) for token in tokens], np.uint32)
+        else:
+            ids = np.array([index.get(token, unknown) for token in tokens], np.uint32)
+        counts = np.bincount(ids, minlength=len(index))
+        counts[: len(self._counts)] += self._counts
+        self._counts = counts
+        return ids, lists.list.len().to_numpy().astype(np.int64)
 
-    def _ids(self, tokens: pl.Series) -> np.ndarray:
-        distinct, codes = factorize(tokens)
-        return np.take(self._vocabulary.encode(distinct.to_list()), codes)
+    def tokens_from(self, first: int) -> list[str]:
+        """Return the tokens with the ids `first` and above."""
+        return list(islice(self._index, first, None))
+
+    def finish(self) -> TypeCounts:
+        """Hand over the counts."""
+        return TypeCounts(list(self._index), self._counts)
 
 
 class ModelEncoder:
@@ -117,7 +118,7 @@ class ModelEncoder:
         self._counts = np.zeros(len(model_ids), np.int64)
 
     def encode(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
-        """Encode a block to provisional ids: the places in `tokens`."""
+        """Encode a block to positions in `tokens`."""
         parts = [self._places[np.array(ids, np.int64)] for ids in self._tokenizer.encode(block.texts)]
         ids = np.concatenate(parts) if parts else np.empty(0, np.uint32)
         self._counts += np.bincount(ids, minlength=len(self._counts))
@@ -125,63 +126,17 @@ class ModelEncoder:
 
     def finish(self) -> TypeCounts:
         """Hand over the counts of all tokens, seen or not."""
-        return TypeCounts(self.tokens, np.arange(len(self.tokens)), self._counts)
+        return TypeCounts(self.tokens, self._counts)
 
 
 def fixed_encoder(tokenizer: TextTokenizer, vocabulary: Vocabulary, *, split: bool = False) -> Encoder:
-    """Make the encoder for a tokenizer and a vocabulary that there are.
+    """Make the encoder for an existing tokenizer and vocabulary; other tokens become unk.
 
     Args:
         tokenizer: how to split.
         vocabulary: the ids.
-        split: whether the documents come as tokens, so that a tokenizer with a model of its own has nothing to do.
+        split: whether the documents come as token lists, so that a tokenizer with a model of its own has nothing to do.
     """
-    return ModelEncoder(tokenizer) if tokenizer.closed and not split else FixedEncoder(tokenizer, vocabulary)
-
-
-def _encode_parts(
-    block: Block, prepare: Callable[[pl.Series], _Made], encode: Callable[[_Made], tuple[np.ndarray, np.ndarray]]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Encode a block in parts; in a thread beside this one the next part is prepared."""
-    rows = max(1, len(block.texts) * _ROWS_BYTES // max(1, block.size))
-    parts = _ahead(lambda start: prepare(block.texts[start : start + rows]), range(0, len(block.texts), rows))
-    encoded = [(np.empty(0, np.uint32), np.empty(0, np.int64)), *map(encode, parts)]
-    ids, lengths = zip(*encoded, strict=True)
-    return np.concatenate(ids), np.concatenate(lengths)
-
-
-def _encode_split(block: Block, tokenizer: TextTokenizer, ids_of: Callable[[pl.Series], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    def split(texts: pl.Series) -> tuple[pl.Series, np.ndarray]:
-        lists = texts if block.split else tokenizer.split(texts)
-        return lists.explode(empty_as_null=False), lists.list.len().to_numpy().astype(np.int64)
-
-    return _encode_parts(block, split, lambda made: (ids_of(made[0]) if len(made[0]) else np.empty(0, np.uint32), made[1]))
-
-
-def _ahead(make: Callable[[int], _Made], arguments: range) -> Iterator[_Made]:
-    """Call a function with each argument, one call ahead of what is asked for, in a thread beside it."""
-    if len(arguments) < 2:
-        yield from map(make, arguments)
-        return
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(make, arguments[0])
-        for argument in arguments[1:]:
-            made, coming = coming.result(), thread.submit(make, argument)
-            yield made
-        yield coming.result()
-
-
-def factorize(tokens: pl.Series) -> tuple[pl.Series, np.ndarray]:
-    """Find the different tokens and where each stands.
-
-    Of the ways that polars offers (group_by, rank, replace_strict, Categorical) this was the fastest that is stable API:
-    18 M tokens a second.
-
-    Args:
-        tokens: String (n,).
-
-    Returns:
-        The different ones, String (d,), in the order of first appearance, and codes (n,), positions among them.
-    """
-    distinct = tokens.unique(maintain_order=True)
-    return distinct, tokens.cast(pl.Enum(distinct)).to_physical().to_numpy()
+    if tokenizer.closed and not split:
+        return ModelEncoder(tokenizer)
+    return WordEncoder(tokenizer, vocabulary.tokens, vocabulary.unk_id)

@@ -13,42 +13,41 @@ from typing import Any
 import polars as pl
 
 from lexloom.errors import InputError
-from lexloom.text.blocks import BLOCK_BYTES, Block, block_of
-from lexloom.text.decoding import decode, strip_mark, without_surrogates
-from lexloom.text.report import CorpusReport
-from lexloom.text.sources import Member, RecordFormat, record_format
+from lexloom.files import ByteStream
+from lexloom.text.blocks import BLOCK_BYTES, Block, CorpusReport, block_of, decode, strip_mark, without_surrogates
+from lexloom.text.sources import RecordFormat, record_format
 
 Row = tuple[str, list[Any]]
-"""Where a record stands, and the values of the fields asked for."""
+"""The place of a record, `file:line`, and the values of the fields asked for."""
 
 _PARQUET_MAGIC = b"PAR1"
 _PATIENCE = 1000
-"""After this many JSON records without the field asked for, it is taken to be misspelt."""
+"""After this many JSON records without the field asked for, it is considered misspelt."""
 
 
-def find_format(member: Member, *, sniff: bool) -> RecordFormat | None:
-    """Tell the form of a member's records by its magic bytes or name, or by its first line where `sniff` is asked for."""
-    if member.head.startswith(_PARQUET_MAGIC):
+def find_format(stream: ByteStream, *, sniff: bool) -> RecordFormat | None:
+    """The format of a file's records by its magic bytes or name, or by its first line if `sniff` is set; None for plain text."""
+    if stream.peek().startswith(_PARQUET_MAGIC):
         return "parquet"
-    named = record_format(member.name)
+    named = record_format(stream.name)
     if named == "parquet":
-        raise InputError(f"{member.name}: named .parquet but does not begin with PAR1: not a Parquet file")
+        raise InputError(f"{stream.name}: named .parquet but does not begin with PAR1: not a Parquet file")
     if named or not sniff:
         return named
-    first_line = strip_mark(member.head, member.name).lstrip().partition(b"\n")[0]
+    first_line = strip_mark(stream.peek(), stream.name).lstrip().partition(b"\n")[0]
     if first_line.startswith(b"{"):
         return "jsonl"
     return "tsv" if b"\t" in first_line else "csv"
 
 
-def record_blocks(member: Member, kind: RecordFormat, field: str | None, report: CorpusReport) -> Iterator[Block]:
+def record_blocks(stream: ByteStream, kind: RecordFormat, field: str | None, report: CorpusReport) -> Iterator[Block]:
     """Read one field of every record.
 
     Args:
-        member: the open file.
-        kind: its form.
+        stream: the open file.
+        kind: the format of its records.
         field: the field's name; None raises the error that lists the fields.
-        report: where bad records and broken bytes are counted; it also says what becomes of bad ones.
+        report: counts bad records and broken bytes; it also says whether bad records are kept as empty texts.
 
     Yields:
         Blocks of documents, a record a document.
@@ -58,34 +57,34 @@ def record_blocks(member: Member, kind: RecordFormat, field: str | None, report:
     """
     chosen = [] if field is None else [field]
     if kind == "parquet":
-        with _seekable(member) as path:
-            yield from _parquet_blocks(path, member.name, chosen, report)
+        with _seekable(stream) as path:
+            yield from _parquet_blocks(path, stream.name, chosen, report)
     else:
-        texts = _texts(member, field, _READERS[kind](member, chosen, report), report)
+        texts = _texts(stream, field, _READERS[kind](stream, chosen, report), report)
         yield from gather(_with_gaps(texts, report) if report.keep_bad else texts)
 
 
-def record_rows(member: Member, kind: RecordFormat, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
-    """Read some fields of every record, as they stand there: of CSV and TSV strings, of JSONL and Parquet any values.
+def record_rows(stream: ByteStream, kind: RecordFormat, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
+    """Read some fields of every record: strings from CSV and TSV, any values from JSONL and Parquet.
 
     Args:
-        member: the open file.
-        kind: its form.
+        stream: the open file.
+        kind: the format of its records.
         fields: their names.
-        report: where records that lack one, or that cannot be understood, and broken bytes are counted.
+        report: counts broken bytes, and records that lack a field or cannot be understood.
 
     Raises:
         InputError: a field is missing.
     """
     if kind == "parquet":
-        with _seekable(member) as path:
-            yield from _parquet_rows(path, member.name, fields)
+        with _seekable(stream) as path:
+            yield from _parquet_rows(path, stream.name, fields)
     else:
-        yield from _READERS[kind](member, fields, report)
+        yield from _READERS[kind](stream, fields, report)
 
 
 def _with_gaps(texts: Iterator[str], report: CorpusReport) -> Iterator[str]:
-    """Put an empty text in the place of each record that is counted as bad on the way."""
+    """Yield an empty text for each bad record."""
     seen = report.bad_lines
     for text in texts:
         yield from itertools.repeat("", report.bad_lines - seen)
@@ -94,16 +93,16 @@ def _with_gaps(texts: Iterator[str], report: CorpusReport) -> Iterator[str]:
     yield from itertools.repeat("", report.bad_lines - seen)
 
 
-def _texts(member: Member, field: str | None, rows: Iterator[Row], report: CorpusReport) -> Iterator[str]:
+def _texts(stream: ByteStream, field: str | None, rows: Iterator[Row], report: CorpusReport) -> Iterator[str]:
     for where, (text,) in rows:
         if isinstance(text, str):
-            yield without_surrogates(text, member.name, report)
+            yield without_surrogates(text, stream.name, report)
         else:
             report.add_bad(where, f"field {field!r} is {type(text).__name__}, expected a string")
 
 
 def gather(texts: Iterable[str]) -> Iterator[Block]:
-    """Gather documents to blocks of about `BLOCK_BYTES`."""
+    """Gather documents into blocks of about `BLOCK_BYTES`."""
     waiting: list[str] = []
     size = 0
     for text in texts:
@@ -117,7 +116,7 @@ def gather(texts: Iterable[str]) -> Iterator[Block]:
 
 
 def _require(name: str, wanted: Sequence[str], fields: Sequence[str]) -> None:
-    """Refuse records without the fields that are wanted, or where none is said to be wanted."""
+    """Refuse records that lack a field asked for, or if none was asked for."""
     shown = [field if len(field) <= 40 else f"{field[:37]}..." for field in fields[:20]]
     there = ", ".join(shown) + (", ..." if len(fields) > 20 else "") if fields else "none"
     if not wanted:
@@ -127,37 +126,37 @@ def _require(name: str, wanted: Sequence[str], fields: Sequence[str]) -> None:
             raise InputError(f"{name}: no field {field!r}; fields: {there}")
 
 
-def _lines(member: Member, report: CorpusReport) -> Iterator[str]:
-    """Decode a member line by line; the lines keep their newline."""
+def _lines(stream: ByteStream, report: CorpusReport) -> Iterator[str]:
+    """Decode a file line by line; the lines keep their newline."""
     carry, number = b"", 1
     beginning = True
-    while chunk := member.read(BLOCK_BYTES):
-        data = carry + (strip_mark(chunk, member.name) if beginning else chunk)
+    while chunk := stream.read(BLOCK_BYTES):
+        data = carry + (strip_mark(chunk, stream.name) if beginning else chunk)
         beginning = False
         cut = data.rfind(b"\n") + 1
-        yield from io.StringIO(decode(data[:cut], member.name, number, report), newline="\n")
+        yield from io.StringIO(decode(data[:cut], stream.name, number, report), newline="\n")
         number += data.count(b"\n", 0, cut)
         carry = data[cut:]
     if carry:
-        yield decode(carry, member.name, number, report)
+        yield decode(carry, stream.name, number, report)
 
 
 # ---- CSV and TSV -------------------------------------------------------------------------------------------------------------------
 
 
-def _csv_rows(member: Member, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
-    return _delimited(member, csv.reader(_lines(member, report), strict=True), fields, report)
+def _csv_rows(stream: ByteStream, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
+    return _delimited(stream, csv.reader(_lines(stream, report), strict=True), fields, report)
 
 
-def _tsv_rows(member: Member, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
-    """TSV has no quoting here: a lone quotation mark is common in text, and would swallow the lines that follow it."""
-    return _delimited(member, csv.reader(_lines(member, report), delimiter="\t", quoting=csv.QUOTE_NONE), fields, report)
+def _tsv_rows(stream: ByteStream, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
+    """TSV is read without quoting: a lone quotation mark is common in text, and would swallow the lines after it."""
+    return _delimited(stream, csv.reader(_lines(stream, report), delimiter="\t", quoting=csv.QUOTE_NONE), fields, report)
 
 
-def _delimited(member: Member, rows: Any, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
+def _delimited(stream: ByteStream, rows: Any, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
     csv.field_size_limit((1 << 31) - 1)  # the module's own limit of 128 KB would refuse long documents
     header = next(rows, None) or []
-    _require(member.name, fields, header)
+    _require(stream.name, fields, header)
     columns = [header.index(field) for field in fields]
     while True:
         first_line = rows.line_num + 1
@@ -166,24 +165,24 @@ def _delimited(member: Member, rows: Any, fields: Sequence[str], report: CorpusR
         except StopIteration:
             return
         except csv.Error as error:
-            report.add_bad(f"{member.name}:{first_line}", str(error))
+            report.add_bad(f"{stream.name}:{first_line}", str(error))
             continue
         if len(row) == len(header):
-            yield f"{member.name}:{first_line}", [row[column] for column in columns]
+            yield f"{stream.name}:{first_line}", [row[column] for column in columns]
         elif row:  # the csv module makes an empty list of a blank line
-            report.add_bad(f"{member.name}:{first_line}", f"expected {len(header)} fields, found {len(row)}")
+            report.add_bad(f"{stream.name}:{first_line}", f"expected {len(header)} fields, found {len(row)}")
 
 
 # ---- JSONL -------------------------------------------------------------------------------------------------------------------------
 
 
-def _jsonl_rows(member: Member, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
+def _jsonl_rows(stream: ByteStream, fields: Sequence[str], report: CorpusReport) -> Iterator[Row]:
     without, first_fields = 0, list[str]()
     found = set[str]()
-    for number, line in enumerate(_lines(member, report), 1):
+    for number, line in enumerate(_lines(stream, report), 1):
         if not line.strip():
             continue
-        where = f"{member.name}:{number}"
+        where = f"{stream.name}:{number}"
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -196,17 +195,17 @@ def _jsonl_rows(member: Member, fields: Sequence[str], report: CorpusReport) -> 
         found.update(field for field in fields if field in record)
         lacking = next((field for field in fields if field not in record), None)
         if not fields or (lacking is not None and lacking not in found and without >= _PATIENCE):
-            _require(member.name, fields, first_fields)
+            _require(stream.name, fields, first_fields)
         if lacking is None:
             yield where, [record[field] for field in fields]
         else:
             without += 1
             report.add_bad(where, f"field {lacking!r} is missing")
     if without and len(found) < len(fields):
-        _require(member.name, fields, first_fields)
+        _require(stream.name, fields, first_fields)
 
 
-_READERS: dict[RecordFormat, Callable[[Member, Sequence[str], CorpusReport], Iterator[Row]]] = {
+_READERS: dict[RecordFormat, Callable[[ByteStream, Sequence[str], CorpusReport], Iterator[Row]]] = {
     "csv": _csv_rows,
     "tsv": _tsv_rows,
     "jsonl": _jsonl_rows,
@@ -217,13 +216,13 @@ _READERS: dict[RecordFormat, Callable[[Member, Sequence[str], CorpusReport], Ite
 
 
 @contextmanager
-def _seekable(member: Member) -> Iterator[Path]:
-    """Give a Parquet file where it lies, or a temporary copy: it needs seeking, and may come compressed or from a pipe."""
-    if member.path is not None:
-        yield member.path
+def _seekable(stream: ByteStream) -> Iterator[Path]:
+    """The path of a Parquet file, or of a temporary copy if it is compressed or not a local file: reading it needs seeking."""
+    if stream.path is not None:
+        yield stream.path
         return
     with tempfile.NamedTemporaryFile(suffix=".parquet") as spool:
-        while chunk := member.read(BLOCK_BYTES):
+        while chunk := stream.read(BLOCK_BYTES):
             spool.write(chunk)
         spool.flush()
         yield Path(spool.name)
@@ -262,7 +261,7 @@ def _parquet_batches(path: Path, name: str, fields: Sequence[str], texts: Sequen
 
 
 def _slices(texts: pl.Series) -> Iterator[Block]:
-    """Cut a batch, whose rows may be of any length, into blocks of about `BLOCK_BYTES`."""
+    """Cut a batch of texts of any length into blocks of about `BLOCK_BYTES`."""
     block_numbers = (texts.str.len_bytes().cast(pl.Int64).cum_sum() // BLOCK_BYTES).to_numpy()
     start = 0
     while start < len(texts):

@@ -1,11 +1,11 @@
-"""The loops behind a word table, compiled: text is cut into tokens and these are looked up, in one pass over its bytes.
+"""The compiled loops of the word table: one pass over the bytes of a text splits it into tokens and looks them up.
 
-What bounds it are branches that a processor cannot foresee: how long is this token? So there are few. Where the kind of character changes
-is written down without one, and a token of up to eight bytes, as most are, is a single number from then on.
+The cost is branch mispredictions, because token lengths are unpredictable. So run boundaries are stored unconditionally and the write
+index advances by 0 or 1, and a token of up to eight bytes is compared as one 64-bit integer.
 
-The table is a hash table with open addressing. An entry is two numbers: 28 bits of a hash and the token's length, 9 for longer ones (its
-tag), with the id + 1 below; and the first eight bytes. The tag says where a token is looked for first; after that it is the next entries,
-up to an empty one. Of longer tokens the other bytes are compared too.
+The table is a hash table with open addressing. An entry is two uint64: `tag << 32 | id + 1`, and the token's first eight bytes. The tag
+is 28 bits of hash and 4 of length (9 means longer than eight bytes, and the other bytes are compared too). Zero marks an empty entry;
+collisions probe linearly.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from lexloom.compiling import compiled, inlined
+from lexloom.compiled.jit import compiled, inlined
 
 RUNS, CHARACTERS, WHOLE = 0, 1, 2
-"""What a token is: a run of characters of one kind, a single character, or a whole piece of text."""
+"""A token is a run of characters of one kind, a single character, or a whole piece of text."""
 PADDING = 8
-"""So many bytes are read beyond the end of a text."""
+"""Bytes that are read beyond the end of a text."""
 
 _U64 = np.uint64
 _NONE, _ONE, _HALF = _U64(0), _U64(1), _U64(32)
@@ -48,7 +48,7 @@ class Table(NamedTuple):
 
 @intrinsic
 def _load_word(typing: Any, array: Any, at: Any) -> tuple[Any, Callable[..., Any]]:
-    """Eight bytes of an array as one number, wherever they begin."""
+    """Load eight bytes of an array, at any address, as one number."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -68,7 +68,7 @@ def _first_bytes(text, begin, size):
 
 @inlined
 def _character(text, at):
-    """Decode the character that begins here; gives its code point and how many bytes it takes."""
+    """Decode the character that starts here; returns its code point and its length in bytes."""
     first = np.int64(text[at])
     if first < 0x80:
         return first, 1
@@ -82,7 +82,7 @@ def _character(text, at):
 
 @inlined
 def _find_runs(text, begin, end, kinds, each, bounds):
-    """Write down where runs of characters of one kind begin, or each character, and where the last one ends; gives their number."""
+    """Store where runs of characters of one kind start, or each character, and where the last one ends; returns their number."""
     n, last, at = 0, np.uint8(0), begin
     while at < end:
         kind, width = kinds[text[at]], 1
@@ -99,7 +99,7 @@ def _find_runs(text, begin, end, kinds, each, bounds):
 
 @inlined
 def _describe(text, begin, end):
-    """Give a token's tag and its first eight bytes."""
+    """Return a token's tag and its first eight bytes."""
     head = _first_bytes(text, begin, end - begin)
     h = head * _MIX
     for at in range(begin + _WORD, end, _WORD):
@@ -110,13 +110,13 @@ def _describe(text, begin, end):
 
 @inlined
 def _place(tag, entries):
-    """The entry where a token with this tag is looked for first."""
+    """The entry at which the search for a token with this tag starts."""
     return np.int64(tag >> _LENGTH) & (len(entries) >> 1) - 1
 
 
 @inlined
 def _find_entry(text, begin, end, tag, head, entries, spelled, stops):
-    """Find the entry of a token, or the empty one where it belongs."""
+    """Find the entry of a token, or the empty one for it."""
     at, size = _place(tag, entries), end - begin
     while entries[2 * at] != _NONE:
         if entries[2 * at] >> _HALF == tag and entries[2 * at + 1] == head:
@@ -136,22 +136,22 @@ def _find_entry(text, begin, end, tag, head, entries, spelled, stops):
 
 @compiled
 def scan(text, ends, kinds, how, unknown, table, at, bounds, ids, lengths):
-    """Cut pieces of text into tokens, and give the ids of these.
+    """Split pieces of text into tokens, and look up their ids.
 
     Args:
         text: uint8 (N + PADDING,), UTF-8.
         ends: int64 (n,), where each piece ends.
         kinds: uint8 (0x110000,), the kind of each character; those of kind 0 are no tokens.
         how: RUNS, CHARACTERS or WHOLE.
-        unknown: the id of tokens that are not known; -1 if these get the next one.
+        unknown: the id of unknown tokens; -1 if they get the next one.
         table: Table.
-        at: int64 (4,), how far it is: the piece, the run in it, the tokens found, the tokens known. Brought up to date.
-        bounds: int64, room for one more number than a piece has bytes, and for two.
-        ids: uint32, room for the ids of all tokens.
-        lengths: int64 (n,), zeros; how many tokens each piece has.
+        at: int64 (4,), the progress: the piece, the run in it, the tokens found, the tokens known. Updated.
+        bounds: int64, with room for one more number than the longest piece has bytes, at least 2.
+        ids: uint32, with room for the ids of all tokens.
+        lengths: int64 (n,), zeros; receives the number of tokens of each piece.
 
     Returns:
-        Whether all is done; if not, the table has no room.
+        Whether all is done; if not, the table is full.
     """
     entries, spelled, stops, counts = table
     piece, run, n, known = at[0], at[1], at[2], at[3]
@@ -195,7 +195,7 @@ def scan(text, ends, kinds, how, unknown, table, at, bounds, ids, lengths):
 
 @compiled
 def move(entries, wider):
-    """Put entries into an empty array of more of them."""
+    """Insert entries into a larger, empty array."""
     for old in range(0, len(entries), 2):
         if entries[old] != _NONE:
             at = _place(entries[old] >> _HALF, wider)

@@ -1,17 +1,17 @@
-"""Which files a corpus is made of: globs, folders, URLs, standard input, members of a zip; and their checksum."""
+"""Which files text is read from: globs, folders, URLs, standard input, files in a zip; and their fingerprint."""
 
 import contextlib
 import glob
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Generator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Literal, cast
+from typing import Any, Literal, NamedTuple
 
+from lexloom.artefact import is_artefact
 from lexloom.errors import InputError
-from lexloom.files import STDIN, ByteStream, compression, open_bytes, open_raw, read_exactly
+from lexloom.files import STDIN, Archive, ByteStream, Watch, compression_of, decompressed, open_stream
 
 RecordFormat = Literal["csv", "tsv", "jsonl", "parquet"]
 
@@ -24,46 +24,35 @@ _RECORD_SUFFIXES: dict[str, RecordFormat] = {
     ".parquet": "parquet",
 }
 _COMPRESSION_SUFFIXES = {".gz", ".bz2", ".xz", ".zst", ".zip"}
-_HEAD_BYTES = 1 << 16
 
 
-class Member:
-    """One stream of decompressed bytes, with its beginning at hand.
+class Expanded(NamedTuple):
+    """What sources stand for.
 
     Attributes:
-        name: for messages: the file, or `archive.zip:member`.
-        head: its first bytes (64 KB, or all there is); they are read again by `read`.
-        path: where the same bytes lie in a file of their own, or None.
+        names: files and URLs, in order.
+        skipped: folders below them that are left out because lexloom wrote them, such as an output folder beside the text.
     """
 
-    def __init__(self, stream: ByteStream) -> None:
-        self.name = stream.name
-        self.path = Path(stream.name) if stream.kind is None and Path(stream.name).is_file() else None
-        self.head = stream.read(_HEAD_BYTES)
-        self._stream, self._pushed_back = stream, self.head
-
-    def read(self, size: int = 1 << 20) -> bytes:
-        """Read `size` bytes, fewer only at the end."""
-        if not self._pushed_back:
-            return self._stream.read(size)
-        head, self._pushed_back = self._pushed_back[:size], self._pushed_back[size:]
-        return head + self._stream.read(size - len(head)) if len(head) < size else head
+    names: list[str]
+    skipped: list[str]
 
 
-def expand(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
+def expand(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Expanded:
     """List the files that the sources name, in order: globs and folders expanded and sorted, hidden files left out.
 
     Raises:
         InputError: there is no source, a glob matches nothing, or a folder holds no file.
     """
     given = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    names = [name for source in given for name in _expand_one(os.fspath(source))]
+    skipped: list[str] = []
+    names = [name for source in given for name in _expand_one(os.fspath(source), skipped)]
     if not names:
         raise InputError("no input was named: give files, folders, URLs, or - for standard input")
-    return names
+    return Expanded(names, skipped)
 
 
-def _expand_one(source: str) -> list[str]:
+def _expand_one(source: str, skipped: list[str]) -> list[str]:
     if source == STDIN:
         return [source]
     if not source:
@@ -72,41 +61,32 @@ def _expand_one(source: str) -> list[str]:
         return _expand_url(source)
     path = Path(source)
     if path.is_dir():
-        if _is_artefact(source, [entry.name for entry in path.iterdir()]):
+        if is_artefact(path):
             raise InputError(f"{source}: a folder that lexloom wrote, not text; leave it out of the corpus")
-        found = _files_below(source)
+        found = _files_below(source, skipped)
         if not found:
             raise InputError(f"{source}: the folder holds no files")
         return found
     if glob.has_magic(source) and not path.exists():
         matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 (a Path would change the names as given)
-        found = [name for match in matches for name in (_files_below(match) if Path(match).is_dir() else [match])]
+        found = [name for match in matches for name in (_files_below(match, skipped) if Path(match).is_dir() else [match])]
         if not found:
             raise InputError(f"{source}: no file matches")
         return list(dict.fromkeys(found))
     return [source]
 
 
-def _files_below(folder: str) -> list[str]:
-    """List the files below a folder; what lexloom wrote there itself, such as an output folder inside the corpus, is no text."""
+def _files_below(folder: str, skipped: list[str]) -> list[str]:
+    """List the files below a folder, without folders that lexloom wrote."""
     found = []
     for parent, folders, files in os.walk(folder):
-        if _is_artefact(parent, files):
+        if is_artefact(Path(parent)):
+            skipped.append(parent)
             folders.clear()
             continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [os.path.join(parent, name) for name in files if not name.startswith(".")]  # noqa: PTH118 (keeps the name as given)
     return sorted(found)
-
-
-def _is_artefact(folder: str, files: Sequence[str]) -> bool:
-    """Tell whether a folder holds vectors, a store, or a training that is under way."""
-    if "lexloom.json" in files or "store.json" in files:
-        return True
-    if "run.json" not in files:
-        return False
-    with open_raw(Path(folder) / "run.json") as file:
-        return b'"lexloom":' in file.read(1 << 16)  # others may have a file of this name
 
 
 def _expand_url(url: str) -> list[str]:
@@ -123,81 +103,70 @@ def _expand_url(url: str) -> list[str]:
     return [str(system.unstrip_protocol(name)) for name in found] or [url]
 
 
-def open_members(source: str) -> Generator[Member]:
+def open_members(source: str, watch: Watch) -> Generator[ByteStream]:
     """Open what a source holds, decompressed: one stream, or each file of a zip in the archive's order.
 
-    A stream is closed when the next is asked for.
+    The source is opened once, and all its bytes are read once when the generator ends: a zip is copied to a temporary file. Only Parquet
+    is read a second time, by polars. A stream is closed when the next is asked for.
+
+    Args:
+        source: a path, URL or `-`.
+        watch: called with all bytes of the source.
 
     Raises:
         InputError: it cannot be opened, or the archive is damaged or empty.
     """
-    if source == STDIN or not _is_zip(source):
-        with open_bytes(source) as stream:
-            yield Member(stream)
-        return
     with contextlib.ExitStack() as stack:
-        raw = cast(IO[bytes], stack.enter_context(cast(Any, open_raw(source))))
-        try:
-            archive = stack.enter_context(zipfile.ZipFile(raw))
-        except zipfile.BadZipFile as error:
-            raise InputError(f"{source}: the zip data is damaged or cut short: {error}") from error
-        members = [member for member in archive.infolist() if not member.is_dir() and not _is_hidden(member.filename)]
-        if not members:
+        raw = stack.enter_context(open_stream(source, watch))
+        if compression_of(raw) != "zip":
+            yield decompressed(raw, stack)
+            while raw.read(1 << 20):  # what follows compressed data, or was not needed
+                pass
+            return
+        archive = Archive(raw, stack)
+        if not archive.members:
             raise InputError(f"{source}: the zip holds no files")
-        for member in members:
-            name = f"{source}:{member.filename}"
-            try:
-                opened = archive.open(member)
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-                raise InputError(f"{name}: cannot be read from the zip: {error}") from error
-            with opened:
-                yield Member(ByteStream(name, opened, contextlib.ExitStack(), "zip"))
-
-
-def _is_zip(source: str) -> bool:
-    if not can_be_read_twice(source):
-        return False
-    with cast(Any, open_raw(source)) as raw:
-        return compression(read_exactly(raw, 6)) == "zip"
-
-
-def _is_hidden(member: str) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(member).parts)
+        for member in archive.members:
+            with archive.open(member) as stream:
+                yield stream
 
 
 def record_format(name: str) -> RecordFormat | None:
-    """Tell by a file's name whether it holds records with fields (`x.csv`, `x.jsonl.gz`), and of which form."""
+    """The format of records that a file's name says (`x.csv`, `x.jsonl.gz`); None for plain text."""
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
     while suffixes and suffixes[-1] in _COMPRESSION_SUFFIXES:
         suffixes.pop()
     return _RECORD_SUFFIXES.get(suffixes[-1]) if suffixes else None
 
 
-def fingerprint(sources: Sequence[str], parsing: dict[str, Any]) -> str | None:
-    """Hash the raw bytes of all files, their order and how they are parsed; not their names or times.
+class Fingerprint:
+    """A BLAKE2b hash of the raw bytes of files, their order and how they are parsed; not of their names or times."""
 
-    Args:
-        sources: what `expand` returned.
-        parsing: JSON values that say how the bytes become documents.
+    def __init__(self, parsing: dict[str, Any]) -> None:
+        """Begin.
 
-    Returns:
-        A BLAKE2b digest in hexadecimal; None where a source (standard input, a pipe) can be read only once.
-    """
-    if not all(can_be_read_twice(source) for source in sources):
-        return None
-    digest = hashlib.blake2b(json.dumps(parsing, sort_keys=True).encode(), digest_size=16)
-    for source in sources:
-        size = 0
-        with cast(Any, open_raw(source)) as raw:
-            while chunk := raw.read(1 << 20):
-                digest.update(chunk)
-                size += len(chunk)
-        digest.update(f"|{record_format(source)}|{size}|".encode())  # two files are not the same as one of their bytes together
-    return digest.hexdigest()
+        Args:
+            parsing: JSON values that say how the bytes become documents.
+        """
+        self._digest, self._size = hashlib.blake2b(json.dumps(parsing, sort_keys=True).encode(), digest_size=16), 0
+
+    def update(self, data: bytes) -> None:
+        """Add bytes of a file."""
+        self._digest.update(data)
+        self._size += len(data)
+
+    def end(self, name: str) -> None:
+        """End a file: two files are not the same as one that holds the bytes of both."""
+        self._digest.update(f"|{record_format(name)}|{self._size}|".encode())
+        self._size = 0
+
+    def hexdigest(self) -> str:
+        """Give the hash in hexadecimal."""
+        return self._digest.hexdigest()
 
 
 def can_be_read_twice(source: str) -> bool:
-    """Whether this is no pipe."""
+    """Whether a source is neither standard input nor a pipe."""
     if source == STDIN:
         return False
     path = Path(source)

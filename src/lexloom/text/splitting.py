@@ -1,8 +1,8 @@
-r"""The fast splitter: what a tokenizer.json says, done by polars for whole blocks at once.
+r"""The fast splitter: polars does what a tokenizer.json says, for whole blocks at once.
 
-The tokenizer.json stays the only source of truth: this module reads its normalizer and pre-tokenizer and looks for forms that it can
-do faster. Whatever it does not recognise, and every text that a normalizer might change in a way that is not a plain lowercasing, goes
-through the `tokenizers` library itself; so the result is always the same, and only the speed differs.
+The tokenizer.json stays the only source of truth: this module reads its normalizer and pre-tokenizer and replaces the forms that it
+recognises. All others, and every text that a normalizer might change by more than lowercasing, go through the `tokenizers` library; so
+the result is always the same, and only the speed differs.
 """
 
 import json
@@ -25,17 +25,17 @@ _NFC_MAY_CHANGE = (
 _NEVER = "[^\x00-\U0010ffff]"
 
 _MAY_CHANGE = {"NFC": _NFC_MAY_CHANGE, "NFD": _ASCII_ONLY, "NFKC": _ASCII_ONLY, "NFKD": _ASCII_ONLY, "StripAccents": _ASCII_ONLY}
-"""Of each normalizer, a pattern of the characters in whose presence it may do anything."""
+"""For each normalizer, a pattern that matches every text that it may change."""
 
 
 _RUNS = {"Whitespace": (r"\w", r"[^\w\s]"), "WhitespaceSplit": (r"\S",)}
-"""Of each pre-tokenizer that makes tokens of runs of characters, the patterns of these."""
+"""For each pre-tokenizer whose tokens are runs of characters, the patterns of these characters."""
 _EACH_CHARACTER = {"type": "Split", "pattern": {"Regex": r"[\s\S]"}, "behavior": "Isolated", "invert": False}
 
 
 @dataclass(frozen=True)
 class _Normalization:
-    """What to do with most texts, and how to know the others."""
+    """How to normalize most texts, and how to recognise the others."""
 
     careful: str | None  # pattern: texts with a match go through the library; None: all texts do
     lowercase: bool
@@ -43,30 +43,30 @@ class _Normalization:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """How normalized text is cut into tokens one character at a time, as a compiled loop may do it.
+class CharacterSplit:
+    """How to split normalized text into tokens one character at a time, as a compiled loop does.
 
     Attributes:
-        normalize: what goes before, from String (n,) to String (n,).
-        kinds: patterns of a character: a token is a run of characters that match the same one. None: every character is a token.
+        normalize: the normalization before, from String (n,) to String (n,).
+        kinds: patterns of one character; a token is a run of characters that match the same one. Empty: every character is a token.
     """
 
     normalize: Split
     kinds: tuple[str, ...]
 
 
-def find_cut(tokenizer_json: str) -> Cut | None:
-    """Say how a tokenizer.json cuts text where that takes a look at one character at a time, and None elsewhere."""
+def find_character_split(tokenizer_json: str) -> CharacterSplit | None:
+    """The `CharacterSplit` of a tokenizer.json; None if it does not split by looking at one character at a time."""
     content = json.loads(tokenizer_json)
     pre_tokenizer = content["pre_tokenizer"] or {"type": ""}
     kinds = _RUNS.get(pre_tokenizer["type"])
     if kinds is None and pre_tokenizer != _EACH_CHARACTER:
         return None
-    return Cut(_make_normalizer(content, Tokenizer.from_str(tokenizer_json)), kinds or ())
+    return CharacterSplit(_make_normalizer(content, Tokenizer.from_str(tokenizer_json)), kinds or ())
 
 
 def make_splitter(tokenizer_json: str) -> Split:
-    """Make the function that splits texts as a tokenizer.json does.
+    """Make a function that splits texts as a tokenizer.json does.
 
     Args:
         tokenizer_json: its normalizer and pre-tokenizer are used, its model is not.
@@ -96,7 +96,7 @@ def _make_normalizer(content: dict[str, Any], tokenizer: Tokenizer) -> Split:
         done = texts
         if plan.show_spaces:
             done = done.str.replace_all(r"\s", "\u2581")
-        if plan.lowercase:  # the library lowers each character for itself, polars knows the sigma that ends a word
+        if plan.lowercase:  # the library lowercases each character by itself, polars knows the final sigma
             done = done.str.replace_all("Σ", "σ", literal=True).str.to_lowercase()
         return done.scatter(rows, pl.Series([library(text) for text in texts.gather(rows)], dtype=pl.String)) if len(rows) else done
 

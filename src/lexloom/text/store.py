@@ -1,35 +1,35 @@
 """`TokenStore`: a corpus encoded once, memory-mapped ever after."""
 
 import contextlib
+import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lexloom import artefact
+from lexloom.artefact import read_header
 from lexloom.errors import FormatError, InputError
-from lexloom.files import read_json, write_atomically, write_json, write_text
-from lexloom.tensors import checksum, map_tensors
-from lexloom.text.segmenters import Segmenter
-from lexloom.text.tokenizers import LEARN_BYTES, LEARNT, NAMES, TextTokenizer, TokenizerConfig, learn, make_tokenizer, with_vocabulary
-from lexloom.text.vocabulary import Vocabulary, VocabularyConfig, choose_vocabulary, special_tokens
+from lexloom.files import write_atomically, write_text
+from lexloom.tensors import StreamedArray, checksum, map_tensors, write_tensors
+from lexloom.text.tokenizers import NAMES, Segmenter, TextTokenizer, TokenizerConfig, make_tokenizer, tokenizer_for
+from lexloom.text.vocabulary import Vocabulary, VocabularyConfig, choose_ids, special_tokens
 
 if TYPE_CHECKING:
-    from lexloom.text.blocks import Block
+    from lexloom.text.blocks import Block, ReadProgress
+    from lexloom.text.corpus import Corpus
     from lexloom.text.encode import Encoder
-    from lexloom.text.readers import Corpus
-    from lexloom.text.spool import Spool
 
-FORMAT_VERSION = 1
-_HEADER, _TENSORS, _TOKENIZER, _VOCABULARY = "store.json", "tokens.safetensors", "tokenizer.json", "vocabulary.json"
-_ARRAYS = ("ids", "starts")
+FORMAT_VERSION = 2
+_TENSORS, _ARRAYS = "tokens.safetensors", ("ids", "starts")
+_REMEDY = "delete the store, and it is built again"
+_ITEMS = 1 << 22  # ids that are looked at together
+_FIELDS = ("documents", "tokens", "checksums", "segmenter", "corpus", "fingerprint", "options", "report")
 _TOKENIZER_DEFAULTS, _VOCABULARY_DEFAULTS = TokenizerConfig(), VocabularyConfig()
-
-Progress = Callable[[int], None]
-"""Called now and then with the bytes of text that have been encoded so far."""
 
 
 class TokenStore:
@@ -72,64 +72,74 @@ class TokenStore:
 
         Args:
             path: the folder.
-            verify: compare the checksums of the arrays (reads them once, about a gigabyte a second).
+            verify: compare the checksums of the arrays and check their values (reads them, about a gigabyte per second).
 
         Raises:
             FormatError: it is missing, of another version, or damaged; the message says where.
         """
         path = Path(path)
-        header = _read_header(path)
-        try:
-            tokenizer = TextTokenizer((path / _TOKENIZER).read_text(encoding="utf-8"), _segmenter(header))
-        except (OSError, ValueError) as error:
-            raise FormatError(f"{path / _TOKENIZER}: missing or damaged: {error}") from None
-        vocabulary = Vocabulary.load(path / _VOCABULARY)
-        for name, file, found in (
-            ("tokenizer", _TOKENIZER, tokenizer.identity),
-            ("vocabulary", _VOCABULARY, vocabulary.identity),
-        ):
-            if header[name] != found:
-                raise FormatError(
-                    f"{path / file}: damaged or changed: its checksum is {found}, the header says {header[name]}; "
-                    "delete the store, and it is made anew"
-                )
-        return cls(path, _map_arrays(path, header, verify), vocabulary, tokenizer, header)
+        header = read_header(path / artefact.STORE_HEADER, "store", FORMAT_VERSION, _FIELDS)
+        vocabulary, tokenizer = read_coding(path, header)
+        store = cls(path, _map_arrays(path, header, verify), vocabulary, tokenizer, header)
+        if verify:
+            store._check_arrays()
+        return store
+
+    def _check_arrays(self) -> None:
+        """Check what compiled loops rely on, which do not check their bounds.
+
+        Raises:
+            FormatError: an id has no token, or the documents do not cover the ids.
+        """
+        largest = max((int(self.ids[first : first + _ITEMS].max()) for first in range(0, len(self.ids), _ITEMS)), default=-1)
+        if largest >= len(self.vocabulary):
+            raise FormatError(f"{self.path / _TENSORS}: id {largest} in a vocabulary of {len(self.vocabulary)} tokens; {_REMEDY}")
+        starts = self.starts
+        if starts[0] != 0 or starts[-1] != len(self.ids) or (starts[1:] < starts[:-1]).any():
+            raise FormatError(f"{self.path / _TENSORS}: starts do not ascend from 0 to {len(self.ids)}, the number of ids; {_REMEDY}")
 
 
-def _read_header(path: Path) -> dict[str, Any]:
-    header = read_json(path / _HEADER)
-    if not isinstance(header, dict) or header.get("format") != "lexloom token store":
-        raise FormatError(f"{path / _HEADER}: not the header of a token store")
-    if header.get("version") != FORMAT_VERSION:
-        found = header.get("version")
-        raise FormatError(f"{path}: store format version {found}, this lexloom reads {FORMAT_VERSION}; delete it, and it is made anew")
+def write_coding(folder: Path, vocabulary: Vocabulary, tokenizer: TextTokenizer) -> dict[str, Any]:
+    """Write how text becomes ids: vocabulary.json and tokenizer.json.
+
+    Returns:
+        What a header says of them: the segmenter, and checksums.
+    """
+    write_text(folder / artefact.TOKENIZER, tokenizer.json)
+    vocabulary.save(folder / artefact.VOCABULARY)
+    checksums = {"vocabulary": vocabulary.identity, "tokenizer": tokenizer.identity}
+    return {"segmenter": tokenizer.segmenter and asdict(tokenizer.segmenter), "checksums": checksums}
+
+
+def read_coding(folder: Path, header: Mapping[str, Any]) -> tuple[Vocabulary, TextTokenizer]:
+    """Read what `write_coding` wrote.
+
+    Raises:
+        FormatError: a file is missing, damaged, or another one than the header was written with.
+    """
     try:
-        _segmenter(header)
-        numbers = {name: int(header[name]) for name in ("documents", "tokens")}
-        checksums = {name: str(header["checksums"][name]) for name in _ARRAYS}
-        rest = {name: header[name] for name in ("tokenizer", "segmenter", "vocabulary", "corpus", "fingerprint", "options", "report")}
+        segmenter, checksums = header["segmenter"] and Segmenter(**header["segmenter"]), dict(header["checksums"])
+        expected = {name: str(checksums[name]) for name in ("vocabulary", "tokenizer")}
     except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{path / _HEADER}: damaged: {error!r}") from None
-    return {**numbers, "checksums": checksums, **rest}
-
-
-def _segmenter(header: Mapping[str, Any]) -> Segmenter | None:
-    return Segmenter(**header["segmenter"]) if header["segmenter"] else None
+        raise FormatError(f"{folder}: what the header says of vocabulary and tokenizer is damaged: {error!r}") from None
+    try:
+        tokenizer = TextTokenizer((folder / artefact.TOKENIZER).read_text(encoding="utf-8"), segmenter)
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{folder / artefact.TOKENIZER}: missing or damaged: {error}") from None
+    vocabulary = Vocabulary.load(folder / artefact.VOCABULARY)
+    artefact.check_identity(folder / artefact.TOKENIZER, tokenizer.identity, expected["tokenizer"])
+    artefact.check_identity(folder / artefact.VOCABULARY, vocabulary.identity, expected["vocabulary"])
+    return vocabulary, tokenizer
 
 
 def _map_arrays(path: Path, header: Mapping[str, Any], verify: bool) -> dict[str, np.ndarray]:
     arrays = map_tensors(path / _TENSORS)
     shapes = {name: array.shape for name, array in arrays.items()}
-    said = {"ids": (header["tokens"],), "starts": (header["documents"] + 1,)}
-    if shapes != said:
-        raise FormatError(f"{path / _TENSORS}: holds {shapes}, the header says {said}; delete the store, and it is made anew")
+    expected = {"starts": (header["documents"] + 1,), "ids": (header["tokens"],)}
+    if shapes != expected:
+        raise FormatError(f"{path / _TENSORS}: holds {shapes}, the header says {expected}; {_REMEDY}")
     for name in _ARRAYS if verify else ():
-        found, expected = checksum(arrays[name]), header["checksums"][name]
-        if found != expected:
-            raise FormatError(
-                f"{path / _TENSORS}: {name} is damaged: its checksum is {found}, the header says {expected}; "
-                "delete the store, and it is made anew"
-            )
+        artefact.check_identity(path / f"{_TENSORS}: {name}", checksum(arrays[name]), header["checksums"].get(name))
     return arrays
 
 
@@ -143,59 +153,52 @@ def build_store(
     vocabulary: VocabularyConfig = _VOCABULARY_DEFAULTS,
     *,
     specials: Sequence[str] = ("unk",),
-    progress: Progress | None = None,
+    progress: "ReadProgress | None" = None,
 ) -> TokenStore:
     """Split, count and encode a corpus in one pass over its text.
 
     Args:
         corpus: what to read. Documents that come as token lists are not split.
-        path: the folder to write; a store that is there is replaced, when all is done.
+        path: the folder to write; an existing store is replaced at the end.
         tokenizer: how to split.
         vocabulary: which tokens get an id.
-        specials: roles of special tokens that come first in the vocabulary, `unk` among them in any case.
-        progress: told how far it is.
+        specials: roles of the special tokens that come first in the vocabulary; `unk` is always among them.
+        progress: called with the bytes read so far.
 
     Raises:
-        InputError: the corpus is empty or cannot be read, or something other than a store is at `path`.
+        InputError: the corpus is empty or cannot be read, or something else than a store is at `path`.
         ConfigError: an option is wrong.
     """
-    from lexloom.text.encode import ModelEncoder, OpenEncoder
-    from lexloom.text.spool import Spool
+    from lexloom.text.encode import ModelEncoder, WordEncoder
 
     path = _free_place(path)
     options = store_options(tokenizer, vocabulary, specials)
-    special_tokens(specials)
+    special_tokens(specials)  # an unknown role is refused before anything is read
     with write_atomically(path) as folder, contextlib.closing(corpus.blocks()) as blocks:
         text_tokenizer, rest = tokenizer_for(tokenizer, blocks)
-        closed = text_tokenizer.closed
-        encoder = ModelEncoder(text_tokenizer) if closed else OpenEncoder(text_tokenizer, vocabulary.max_types)
+        encoder = ModelEncoder(text_tokenizer) if text_tokenizer.closed else WordEncoder(text_tokenizer)
         with Spool(folder) as spool:
             _encode_all(rest, encoder, spool, corpus, progress)
-            types = encoder.finish()
-            names = special_tokens(specials, set(types.tokens) if closed else ())
-            if closed:
-                chosen, final = choose_vocabulary(types, names, min_count=0)
-                text_tokenizer = TextTokenizer(with_vocabulary(text_tokenizer.json, chosen.tokens, names["unk"]))
-            else:
-                chosen, final = choose_vocabulary(types, names, min_count=vocabulary.min_count, max_size=vocabulary.max_size)
+            chosen, final, text_tokenizer = choose_ids(encoder.finish(), text_tokenizer, specials, vocabulary)
             _finish(folder, spool, final, chosen, text_tokenizer, corpus, options)
     return TokenStore.open(path, verify=False)
 
 
-def encode_corpus(corpus: "Corpus", like: TokenStore, path: str | os.PathLike[str], *, progress: Progress | None = None) -> TokenStore:
-    """Encode another text with the tokenizer and the vocabulary of a store: held-out text.
+def encode_corpus(
+    corpus: "Corpus", like: TokenStore, path: str | os.PathLike[str], *, progress: "ReadProgress | None" = None
+) -> TokenStore:
+    """Encode another text, such as held-out text, with the tokenizer and the vocabulary of a store.
 
     Args:
         corpus: what to read.
         like: whose tokenizer and vocabulary to use; the counts stay those of its own corpus.
         path: the folder to write.
-        progress: told how far it is.
+        progress: called with the bytes read so far.
 
     Raises:
-        InputError: the corpus is empty or cannot be read, or something other than a store is at `path`.
+        InputError: the corpus is empty or cannot be read, or something else than a store is at `path`.
     """
     from lexloom.text.encode import fixed_encoder
-    from lexloom.text.spool import Spool
 
     path = _free_place(path)
     with write_atomically(path) as folder, contextlib.closing(corpus.blocks()) as blocks:
@@ -216,19 +219,19 @@ def open_or_build_store(
     vocabulary: VocabularyConfig = _VOCABULARY_DEFAULTS,
     *,
     specials: Sequence[str] = ("unk",),
-    progress: Progress | None = None,
+    progress: "ReadProgress | None" = None,
 ) -> tuple[TokenStore, bool]:
-    """Use the store that is there when it was made of the same text with the same options, and build it otherwise.
+    """Open the store at `path` if it was made from the same text with the same options; build it otherwise.
 
     Arguments and errors are those of `build_store`.
 
     Returns:
-        The store, and whether it was there already.
+        The store, and whether it existed already.
 
     Raises:
-        FormatError: the store that is there is damaged.
+        FormatError: the existing store is damaged.
     """
-    if (Path(path) / _HEADER).exists():
+    if (Path(path) / artefact.STORE_HEADER).exists():
         store = TokenStore.open(path)
         fingerprint = corpus.fingerprint()
         if (
@@ -241,7 +244,7 @@ def open_or_build_store(
 
 
 def store_options(tokenizer: TokenizerConfig, vocabulary: VocabularyConfig, specials: Sequence[str]) -> dict[str, Any]:
-    """Say in JSON values all that decides what a store holds; of a user's tokenizer.json its checksum, not its path."""
+    """All options that decide what a store holds, as JSON values; for a user's tokenizer.json its checksum, not its path."""
     options = asdict(tokenizer)
     if tokenizer.tokenizer not in NAMES:
         options["tokenizer"] = make_tokenizer(tokenizer).identity
@@ -251,37 +254,12 @@ def store_options(tokenizer: TokenizerConfig, vocabulary: VocabularyConfig, spec
 def _free_place(path: str | os.PathLike[str]) -> Path:
     """Refuse to replace what is not a store."""
     path = Path(path)
-    if path.exists() and not (path / _HEADER).is_file() and not (path.is_dir() and not any(path.iterdir())):
+    if path.exists() and not (path / artefact.STORE_HEADER).is_file() and not (path.is_dir() and not any(path.iterdir())):
         raise InputError(f"{path}: exists and is not a token store; name another folder")
     return path
 
 
-def tokenizer_for(config: TokenizerConfig, blocks: "Iterator[Block]") -> "tuple[TextTokenizer, Iterator[Block]]":
-    """Make the tokenizer, which may take a look at the first blocks; they are handed back with the rest."""
-    buffered: list[Block] = []
-    if (first := next(blocks, None)) is not None:
-        buffered.append(first)
-    if first is not None and first.split:
-        tokenizer = TextTokenizer(with_vocabulary(None, ["<unk>"], "<unk>"))
-    elif config.tokenizer in LEARNT and first is not None:
-        size = first.size
-        while size < LEARN_BYTES and (block := next(blocks, None)) is not None:
-            buffered.append(block)
-            size += block.size
-        tokenizer = learn(config, (block.texts.to_list() for block in buffered))
-    else:
-        tokenizer = make_tokenizer(config)
-    return tokenizer, _handing_over(buffered, blocks)
-
-
-def _handing_over(buffered: "list[Block]", rest: "Iterator[Block]") -> "Iterator[Block]":
-    """Go through the buffered blocks without holding those that are done with."""
-    while buffered:
-        yield buffered.pop(0)
-    yield from rest
-
-
-def _encode_all(blocks: "Iterator[Block]", encoder: "Encoder", spool: "Spool", corpus: "Corpus", progress: Progress | None) -> None:
+def _encode_all(blocks: "Iterator[Block]", encoder: "Encoder", spool: "Spool", corpus: "Corpus", progress: "ReadProgress | None") -> None:
     done = 0
     for block in blocks:
         spool.add(*encoder.encode(block), block.ends)
@@ -303,22 +281,111 @@ def _finish(
 ) -> None:
     """Write all files of a store into a folder that is then renamed."""
     checksums = spool.write(folder / _TENSORS, final)
-    write_text(folder / _TOKENIZER, tokenizer.json)
-    vocabulary.save(folder / _VOCABULARY)
-    write_json(
-        folder / _HEADER,
-        {
-            "format": "lexloom token store",
-            "version": FORMAT_VERSION,
-            "documents": spool.documents,
-            "tokens": spool.tokens,
-            "checksums": checksums,
-            "tokenizer": tokenizer.identity,
-            "segmenter": tokenizer.segmenter and asdict(tokenizer.segmenter),
-            "vocabulary": vocabulary.identity,
-            "corpus": corpus.name,
-            "fingerprint": corpus.fingerprint(),
-            "options": options,
-            "report": asdict(corpus.report),
-        },
-    )
+    coding = write_coding(folder, vocabulary, tokenizer)
+    content = {
+        "documents": spool.documents,
+        "tokens": spool.tokens,
+        **coding,
+        "checksums": {**checksums, **coding["checksums"]},
+        "corpus": corpus.name,
+        "fingerprint": corpus.fingerprint(),
+        "options": options,
+        "report": asdict(corpus.report),
+    }
+    artefact.write_header(folder / artefact.STORE_HEADER, "store", FORMAT_VERSION, content)
+
+
+# ---- the spool ------------------------------------------------------------------------------------------------------------------------
+
+
+_SPOOLED = 1 << 20
+
+
+class Spool:
+    """Keeps ids and document lengths on disk until the vocabulary is chosen; a context manager that closes its files.
+
+    Attributes:
+        documents: documents finished so far.
+        tokens: ids taken so far.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the two files in a folder, which is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.documents = self.tokens = 0
+        self._ids_path, self._lengths_path = folder / "ids.spool", folder / "lengths.spool"
+        self._ids, self._lengths = self._ids_path.open("wb"), self._lengths_path.open("wb")
+        self._last_end = 0  # where the last finished document ended, counted in tokens
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ids.close()
+        self._lengths.close()
+
+    def add(self, ids: np.ndarray, lengths: np.ndarray, ends: np.ndarray) -> None:
+        """Take the ids of some pieces.
+
+        Args:
+            ids: uint32 (N,), provisional ids.
+            lengths: int64 (n,), the tokens of each piece, N in all.
+            ends: bool (n,), where a piece is the last of its document.
+        """
+        document_ends = self.tokens + np.cumsum(lengths)[ends]
+        self._ids.write(ids.astype("<u4", copy=False).data)
+        self._lengths.write(np.diff(document_ends, prepend=self._last_end).astype("<i8", copy=False).data)
+        self.tokens += len(ids)
+        self.documents += len(document_ends)
+        if len(document_ends):
+            self._last_end = int(document_ends[-1])
+
+    def write(self, path: Path, final: np.ndarray) -> dict[str, str]:
+        """Write the arrays of a store, `ids` and `starts`, and remove the spool.
+
+        Args:
+            path: the safetensors file.
+            final: uint32, the final id of each provisional one.
+
+        Returns:
+            The checksum of each array, as `tensors.checksum` makes it.
+        """
+        if self._last_end < self.tokens:
+            raise AssertionError("the last piece of a corpus must end its document")
+        self._ids.flush()
+        self._lengths.flush()
+        digests = {name: hashlib.blake2b(digest_size=16) for name in ("ids", "starts")}
+        write_tensors(
+            path,
+            {
+                "ids": StreamedArray((self.tokens,), np.uint32, _hashed(self._final_ids(final), digests["ids"])),
+                "starts": StreamedArray((self.documents + 1,), np.int64, _hashed(self._starts(), digests["starts"])),
+            },
+        )
+        self._ids_path.unlink()
+        self._lengths_path.unlink()
+        return {name: digest.hexdigest() for name, digest in digests.items()}
+
+    def _final_ids(self, final: np.ndarray) -> Iterator[np.ndarray]:
+        for ids in _read(self._ids_path, "<u4"):
+            yield final[ids]
+
+    def _starts(self) -> Iterator[np.ndarray]:
+        start = 0
+        yield np.zeros(1, np.int64)
+        for lengths in _read(self._lengths_path, "<i8"):
+            starts = start + np.cumsum(lengths)
+            start = int(starts[-1])
+            yield starts
+
+
+def _read(path: Path, dtype: str) -> Iterator[np.ndarray]:
+    with path.open("rb") as file:
+        while len(items := np.fromfile(file, dtype, _SPOOLED)):
+            yield items
+
+
+def _hashed(blocks: Iterator[np.ndarray], digest: "hashlib.blake2b") -> Iterator[np.ndarray]:
+    for block in blocks:
+        digest.update(block.data)
+        yield block

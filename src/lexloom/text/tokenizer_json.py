@@ -10,14 +10,14 @@ _NO_CHARACTER = "\U0010ffff"
 def with_vocabulary(tokenizer: str | None, tokens: Sequence[str], unk_token: str | None) -> str:
     """Write a tokenizer.json whose ids are row numbers.
 
-    A word-level model is made anew from the tokens. The ids of BPE, Unigram and WordPiece are changed, where the tokens hold all of the
+    A word-level model is replaced by one of the tokens. The ids of BPE, Unigram and WordPiece are changed if the tokens hold all of the
     model's; otherwise the tokens become a word-level model behind the same normalizer and pre-tokenizer. Added tokens that are not among
     the tokens are dropped, and with them what refers to them (the template of special tokens), truncation and padding.
 
     Args:
         tokenizer: the text of a tokenizer.json; None splits at whitespace and nothing else.
         tokens: V tokens, the row of each its position. One that is not valid Unicode holds its place without matching anything.
-        unk_token: the token that unknown ones become, or None where there is none (the library then drops or refuses them).
+        unk_token: the token that stands for unknown ones, or None (the library then drops or refuses them).
 
     Returns:
         The text of a tokenizer.json.
@@ -65,7 +65,7 @@ def _word_level(rows: Mapping[str, int], unk_token: str | None) -> dict[str, Any
 
 
 def _moved_model(model: Mapping[str, Any], rows: Mapping[str, int], unk_token: str | None) -> dict[str, Any] | None:
-    """Give a subword model other ids; None where it is not one, or has tokens that are not among the rows."""
+    """A subword model with other ids; None for other models, and if it has tokens that are not among the rows."""
     match model.get("type", "WordLevel"):
         case "BPE" | "WordPiece" if rows.keys() >= model["vocab"].keys():
             return {**model, "vocab": dict(rows)} | ({"unk_token": unk_token} if unk_token else {})
@@ -80,20 +80,3 @@ def _moved_model(model: Mapping[str, Any], rows: Mapping[str, int], unk_token: s
 def model_type(tokenizer_json: str) -> str:
     """Name the model in a tokenizer.json: WordLevel, BPE, Unigram or WordPiece."""
     return str(json.loads(tokenizer_json)["model"].get("type", "WordLevel"))
-
-
-def split_tokens(tokenizer_json: str, text: str) -> list[str]:
-    """Split one text exactly as a tokenizer.json says, word by word in the `tokenizers` library: slow, and the reference.
-
-    A word-level model does not limit what comes out: unknown words are tokens too. A subword model gives its own tokens.
-    """
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_str(tokenizer_json)
-    if model_type(tokenizer_json) != "WordLevel":
-        return list(tokenizer.encode(text, add_special_tokens=False).tokens)
-    if tokenizer.normalizer is not None:
-        text = tokenizer.normalizer.normalize_str(text)
-    if tokenizer.pre_tokenizer is None:
-        return [text] if text else []
-    return [token for token, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)]

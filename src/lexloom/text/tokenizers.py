@@ -1,30 +1,89 @@
 """Tokenizers: how text becomes tokens, always described by a `tokenizer.json` that travels with what was made of the tokens."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lexloom.errors import ConfigError, InputError
 from lexloom.options import check_choices, check_whole
 from lexloom.tensors import checksum
-from lexloom.text.segmenters import SEGMENTERS, Segmenter
-from lexloom.text.tokenizer_json import model_type, split_tokens, with_vocabulary
+from lexloom.text.tokenizer_json import model_type, with_vocabulary
 
 if TYPE_CHECKING:
     import polars as pl
     from tokenizers import Tokenizer
 
-    from lexloom.text.splitting import Cut
+    from lexloom.text.blocks import Block
+    from lexloom.text.splitting import CharacterSplit
 
-__all__ = ["LEARN_BYTES", "TextTokenizer", "TokenizerConfig", "learn", "make_tokenizer", "split_tokens", "with_vocabulary"]
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A word segmenter for languages written without spaces, as recorded beside a tokenizer.json; an optional dependency.
+
+    Attributes:
+        name: a key of `SEGMENTERS`, and the name of the package that does the work.
+        version: the version that was installed; another may split other words.
+    """
+
+    name: str
+    version: str
+
+    @classmethod
+    def installed(cls, name: str) -> "Segmenter":
+        """Look up the installed version.
+
+        Raises:
+            ConfigError: the package is not installed.
+        """
+        try:
+            return cls(name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            raise ConfigError(f"tokenizer {name!r}: the package {name} is not installed; install it: pip install {name}") from None
+
+    def load(self) -> Callable[[str], Iterable[str]]:
+        """Import it.
+
+        Returns:
+            A function from a text to its words in order.
+
+        Raises:
+            ConfigError: it is not installed. Another version is a warning.
+        """
+        here = Segmenter.installed(self.name)
+        if here.version != self.version:
+            warnings.warn(
+                f"the text was split by {self.name} {self.version}, installed is {here.version}, which may split other words; "
+                f"for the same ones: pip install {self.name}=={self.version}",
+                stacklevel=2,
+            )
+        return SEGMENTERS[self.name]()
+
+
+def _load_jieba() -> Callable[[str], Iterable[str]]:
+    import logging
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own syntax and packaging warnings, none of the user's concern
+        import jieba
+    jieba.setLogLevel(logging.WARNING)
+    return lambda text: jieba.cut(text)
+
+
+SEGMENTERS: dict[str, Callable[[], Callable[[str], Iterable[str]]]] = {
+    "jieba": _load_jieba,
+}
+"""From name to a function that imports the segmenter; a new segmenter is one more line."""
 
 NAMES = ("words", "whitespace", "characters", "bpe", "unigram", *SEGMENTERS)
 LEARNT = ("bpe", "unigram")
 LEARN_BYTES = 1 << 26
-"""How much of the corpus, from its beginning, a tokenizer is learnt from."""
+"""Bytes from the beginning of the corpus that a tokenizer is learnt from."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +94,7 @@ class TokenizerConfig:
     """words (Unicode words, and punctuation apart), whitespace, characters, bpe or unigram (learnt from the corpus), jieba (Chinese), or
     the path of a tokenizer.json."""
     lowercase: bool = False
-    """Fold case. A tokenizer.json says that itself."""
+    """Lowercase the text. A tokenizer.json has its own setting."""
     strip_accents: bool = False
     """Remove all combining marks: é becomes e."""
     normalization: Literal["nfc", "nfkc", "none"] = "nfc"
@@ -50,11 +109,11 @@ class TokenizerConfig:
 
 @dataclass(frozen=True)
 class TextTokenizer:
-    """A tokenizer.json, and the segmenter that goes before it where there is one.
+    """A tokenizer.json, and perhaps a segmenter that splits before it.
 
     Attributes:
         json: the text of the tokenizer.json.
-        segmenter: puts spaces between the words before the tokenizer.json splits them.
+        segmenter: separates words by spaces before the tokenizer.json splits them.
     """
 
     json: str
@@ -62,16 +121,16 @@ class TextTokenizer:
 
     @property
     def closed(self) -> bool:
-        """Whether the model's own vocabulary is the vocabulary (BPE, Unigram, WordPiece), rather than the words that are counted."""
+        """Whether the vocabulary is that of the model (BPE, Unigram, WordPiece) instead of the counted words."""
         return model_type(self.json) != "WordLevel"
 
     @property
     def identity(self) -> str:
-        """A checksum of all that decides how text is split."""
+        """A checksum of everything that decides how text is split."""
         return checksum(json.dumps([self.json, self.segmenter and asdict(self.segmenter)]).encode())
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is made when it is first used, which cannot all be pickled."""
+        """Leave out cached properties, some of which cannot be pickled."""
         return {"json": self.json, "segmenter": self.segmenter}
 
     @cached_property
@@ -88,11 +147,11 @@ class TextTokenizer:
         return make_splitter(self.json)
 
     @cached_property
-    def cut(self) -> "Cut | None":
-        """How a compiled loop may cut text into the tokens of `split`; None where it cannot."""
-        from lexloom.text.splitting import find_cut
+    def by_character(self) -> "CharacterSplit | None":
+        """How a compiled loop can split text into the same tokens as `split`; None if it cannot."""
+        from lexloom.text.splitting import find_character_split
 
-        return None if self.segmenter else find_cut(self.json)
+        return None if self.segmenter else find_character_split(self.json)
 
     def split(self, texts: "pl.Series") -> "pl.Series":
         """Split texts into tokens, not using the model.
@@ -134,7 +193,7 @@ class TextTokenizer:
 
 
 def make_tokenizer(config: TokenizerConfig) -> TextTokenizer:
-    """Make the tokenizer that a configuration names; bpe and unigram come out empty, to be taught by `learn`.
+    """Make the tokenizer that a configuration names; bpe and unigram are empty until `learn`.
 
     Raises:
         ConfigError: the name is not known, an option does not go with it, or the segmenter is not installed.
@@ -173,7 +232,7 @@ def make_tokenizer(config: TokenizerConfig) -> TextTokenizer:
 
 
 def _normalizer_steps(config: TokenizerConfig) -> list[Any]:
-    """Normalization first, case last: NFKC brings forth new capitals. Accents are removed where they stand apart, in between."""
+    """Normalization first, lowercasing last, since NFKC produces new capitals; accents are removed between, when they are decomposed."""
     from tokenizers import Regex, normalizers
 
     compatibility = config.normalization == "nfkc"
@@ -191,7 +250,7 @@ def _normalizer_steps(config: TokenizerConfig) -> list[Any]:
 
 
 def _read_tokenizer(config: TokenizerConfig) -> TextTokenizer:
-    """Read a user's tokenizer.json; truncation, padding and the template of special tokens are taken out."""
+    """Read a user's tokenizer.json, without truncation, padding and the template of special tokens."""
     from tokenizers import Tokenizer
 
     path = Path(config.tokenizer)
@@ -216,7 +275,7 @@ def learn(config: TokenizerConfig, texts: Iterable[list[str]]) -> TextTokenizer:
 
     Args:
         config: names the model and its size.
-        texts: batches of text. A small text gives fewer subwords than asked for.
+        texts: batches of text; a small text gives fewer subwords than asked for.
     """
     from tokenizers import Tokenizer, trainers
 
@@ -230,3 +289,32 @@ def learn(config: TokenizerConfig, texts: Iterable[list[str]]) -> TextTokenizer:
     content = json.loads(tokenizer.to_str())
     content["added_tokens"] = []  # the text <unk> is text like any other
     return TextTokenizer(json.dumps(content, ensure_ascii=False))
+
+
+def tokenizer_for(config: TokenizerConfig, blocks: "Iterator[Block]") -> "tuple[TextTokenizer, Iterator[Block]]":
+    """Make the tokenizer, and learn it from the first 64 MB if need be.
+
+    Returns:
+        It, and an iterator that gives the blocks that were looked at, then the rest.
+    """
+    buffered: list[Block] = []
+    if (first := next(blocks, None)) is not None:
+        buffered.append(first)
+    if first is not None and first.split:
+        tokenizer = TextTokenizer(with_vocabulary(None, ["<unk>"], "<unk>"))
+    elif config.tokenizer in LEARNT and first is not None:
+        size = first.size
+        while size < LEARN_BYTES and (block := next(blocks, None)) is not None:
+            buffered.append(block)
+            size += block.size
+        tokenizer = learn(config, (block.texts.to_list() for block in buffered))
+    else:
+        tokenizer = make_tokenizer(config)
+    return tokenizer, _handing_over(buffered, blocks)
+
+
+def _handing_over(buffered: "list[Block]", rest: "Iterator[Block]") -> "Iterator[Block]":
+    """Go through the buffered blocks, and release each one."""
+    while buffered:
+        yield buffered.pop(0)
+    yield from rest

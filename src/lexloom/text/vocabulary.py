@@ -4,15 +4,19 @@ import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from lexloom.artefact import header, read_header
 from lexloom.errors import ConfigError, FormatError
-from lexloom.files import read_json, write_text
+from lexloom.files import write_text
 from lexloom.options import check_whole
 from lexloom.tensors import checksum
+from lexloom.text.tokenizer_json import with_vocabulary
+from lexloom.text.tokenizers import TextTokenizer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "pad": ("<pad>", "[PAD]"),
@@ -23,22 +27,20 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "cls": ("<cls>", "[CLS]"),
     "sep": ("<sep>", "[SEP]"),
 }
-"""The special tokens by role: the one that lexloom writes, then those by which others' tokenizers are known to call it."""
+"""The special tokens by role: the name that lexloom writes, then names in tokenizers of others."""
 
 
 @dataclass(frozen=True)
 class VocabularyConfig:
-    """Which of the counted tokens get an id. The vocabulary that comes with a subword tokenizer is kept whole instead."""
+    """Which of the counted tokens get an id. The vocabulary of a subword tokenizer is kept whole instead."""
 
     min_count: int = 5
     """Leave out tokens seen less often than this."""
     max_size: int | None = None
     """Keep at most this many tokens, the most frequent; special tokens are not counted."""
-    max_types: int | None = None
-    """While counting, hold at most about this many different tokens in memory; rare ones are pruned, and the report says how many."""
 
     def __post_init__(self) -> None:
-        for name in ("min_count", "max_size", "max_types"):
+        for name in ("min_count", "max_size"):
             check_whole(name, getattr(self, name), 1)
 
 
@@ -49,7 +51,7 @@ class Vocabulary:
         tokens: V tokens; the id of each is its position.
         counts: int64 (V,), occurrences in the corpus; for a special token those of its own text, usually none.
         specials: from role to token (`unk` always).
-        report: what was left out and why: `{"min_count": {"types": n, "occurrences": n}, "max_size": ..., "pruned": ...}`.
+        report: what was left out and why: `{"min_count": {"types": n, "occurrences": n}, "max_size": ...}`.
         index: from token to id.
     """
 
@@ -96,12 +98,12 @@ class Vocabulary:
         return self.index.get(token, self.unk_id)
 
     def encode(self, tokens: Iterable[str]) -> np.ndarray:
-        """Give the ids of n tokens, uint32 (n,)."""
+        """The ids of n tokens, uint32 (n,)."""
         get, unk = self.index.get, self.unk_id
         return np.array([get(token, unk) for token in tokens], np.uint32)
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Give the tokens of ids."""
+        """The tokens of ids."""
         return [self.tokens[number] for number in ids]
 
     @property
@@ -110,12 +112,9 @@ class Vocabulary:
         return checksum(json.dumps([self.tokens, self.specials]).encode(), self.counts)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write readable JSON, a token and its count a line."""
-        head = {"format": "lexloom vocabulary", "version": FORMAT_VERSION, "specials": self.specials, "report": self.report}
-        quoted = json.dumps(self.tokens, ensure_ascii=False, separators=("\n", ":"))[1:-1].split("\n")  # which JSON has in no string
-        lines = (f"[{token}, {count}]" for token, count in zip(quoted, self.counts.tolist(), strict=True))
-        start = json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")
-        write_text(path, start + ',\n "tokens": [\n' + ",\n".join(lines) + "\n ]\n}\n")
+        """Write a vocabulary.json: tokens and counts, one per line."""
+        content = {"specials": self.specials, "report": self.report, "tokens": self.tokens, "counts": self.counts.tolist()}
+        write_text(path, json.dumps(header("vocabulary", FORMAT_VERSION) | content, ensure_ascii=False, separators=(",\n", ": ")) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Vocabulary":
@@ -124,28 +123,19 @@ class Vocabulary:
         Raises:
             FormatError: it is missing, damaged, or of another format or version.
         """
-        content = read_json(path)
-        name = os.fspath(path)
-        if not isinstance(content, dict) or content.get("format") != "lexloom vocabulary":
-            raise FormatError(f"{name}: not a lexloom vocabulary")
-        if content.get("version") != FORMAT_VERSION:
-            raise FormatError(f"{name}: vocabulary format version {content.get('version')}, this lexloom reads {FORMAT_VERSION}")
+        content = read_header(Path(path), "vocabulary", FORMAT_VERSION)
         try:
-            pairs = content["tokens"]
-            counts = np.array([count for _, count in pairs], np.int64)
-            return cls([token for token, _ in pairs], counts, content["specials"], content["report"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FormatError(f"{name}: the vocabulary is damaged: {error!r}") from None
-        except FormatError as error:
-            raise FormatError(f"{name}: the vocabulary is damaged: {error}") from None
+            return cls(content["tokens"], np.array(content["counts"], np.int64), content["specials"], content["report"])
+        except (KeyError, TypeError, ValueError, AttributeError, FormatError) as error:
+            raise FormatError(f"{os.fspath(path)}: the vocabulary is damaged: {error!r}") from None
 
 
 def special_tokens(roles: Sequence[str], existing: Collection[str] = ()) -> dict[str, str]:
     """Name the special tokens of some roles.
 
     Args:
-        roles: keys of `ROLES`; unk is put first where it is not among them.
-        existing: tokens of a tokenizer, whose own names for the roles are kept.
+        roles: keys of `ROLES`; unk is put first if it is missing.
+        existing: tokens of a tokenizer; its own names for the roles are kept.
 
     Raises:
         ConfigError: a role is not known.
@@ -159,16 +149,14 @@ def special_tokens(roles: Sequence[str], existing: Collection[str] = ()) -> dict
 
 @dataclass(frozen=True)
 class TypeCounts:
-    """All different tokens (types) that were counted, by provisional id: the order of first appearance.
+    """All different tokens (types) of a text; their provisional ids are their positions.
 
     Attributes:
-        tokens: the m tokens that are still known by name.
-        ids: int64 (m,), their provisional ids, ascending.
-        counts: int64 (n,), occurrences by provisional id; of the pruned ones too, which are not among `ids`.
+        tokens: m tokens, in the order of their first appearance.
+        counts: int64 (m,), their occurrences.
     """
 
     tokens: list[str]
-    ids: np.ndarray
     counts: np.ndarray
 
 
@@ -179,14 +167,14 @@ def choose_vocabulary(
 
     Args:
         types: what was counted.
-        specials: from role to token; these come first, whatever their counts.
+        specials: from role to token; they come first, with any count.
         min_count: tokens seen less often get none; 0 keeps those that were never seen too.
         max_size: how many tokens, besides the special ones, get one.
 
     Returns:
-        The vocabulary, and uint32 (n,): the final id of each provisional one, that of unk where the token was left out.
+        The vocabulary, and uint32 (m,): the final id of each provisional one, that of unk for tokens that were left out.
     """
-    counts = types.counts[types.ids]
+    counts = types.counts
     special_names = set(specials.values())
     place_of = {token: place for place, token in enumerate(types.tokens) if token in special_names}
     places = [place_of.get(token, -1) for token in specials.values()]
@@ -198,18 +186,44 @@ def choose_vocabulary(
 
     tokens = [*specials.values(), *(types.tokens[place] for place in kept.tolist())]
     special_counts = [int(counts[place]) if place >= 0 else 0 for place in places]
-    rare = (counts > 0) & (counts < min_count) & ~special  # what no document counts is not rare
-    pruned = np.ones(len(types.counts), bool)
-    pruned[types.ids] = False
+    rare = (counts > 0) & (counts < min_count) & ~special  # tokens that do not occur are not rare
     report = {
         "min_count": {"types": int(rare.sum()), "occurrences": int(counts[rare].sum())},
         "max_size": {"types": len(ordered) - len(kept), "occurrences": int(counts[ordered[len(kept) :]].sum())},
-        "pruned": {"types": int(pruned.sum()), "occurrences": int(types.counts[pruned].sum())},
     }
     vocabulary = Vocabulary(tokens, np.concatenate([np.array(special_counts, np.int64), counts[kept]]), specials, report)
-    final = np.full(len(types.counts), vocabulary.unk_id, np.uint32)
-    final[types.ids[kept]] = np.arange(len(specials), len(tokens), dtype=np.uint32)
+    final = np.full(len(counts), vocabulary.unk_id, np.uint32)
+    final[kept] = np.arange(len(specials), len(tokens), dtype=np.uint32)
     for number, place in enumerate(places):
         if place >= 0:
-            final[types.ids[place]] = number
+            final[place] = number
     return vocabulary, final
+
+
+_REASONS = {"min_count": "rarer than min_count", "max_size": "beyond max_size"}
+
+
+def describe_left_out(report: Mapping[str, Mapping[str, int]]) -> str:
+    """Say how many types a vocabulary left out and why, as the end of a sentence."""
+    return "".join(f", {numbers['types']:,} {_REASONS[reason]}" for reason, numbers in report.items() if numbers["types"])
+
+
+def choose_ids(
+    types: TypeCounts, tokenizer: TextTokenizer, roles: Sequence[str], config: VocabularyConfig
+) -> tuple[Vocabulary, np.ndarray, TextTokenizer]:
+    """Choose the vocabulary of a text; a tokenizer with a model of its own keeps all of its tokens.
+
+    Args:
+        types: what was counted.
+        tokenizer: how the text was split.
+        roles: of special tokens, see `special_tokens`.
+        config: which tokens get an id.
+
+    Returns:
+        The vocabulary; uint32 (m,), as of `choose_vocabulary`; and the tokenizer, which has the new ids if it has a model of its own.
+    """
+    names = special_tokens(roles, set(types.tokens) if tokenizer.closed else ())
+    if not tokenizer.closed:
+        return *choose_vocabulary(types, names, min_count=config.min_count, max_size=config.max_size), tokenizer
+    vocabulary, final = choose_vocabulary(types, names, min_count=0)
+    return vocabulary, final, TextTokenizer(with_vocabulary(tokenizer.json, vocabulary.tokens, names["unk"]))

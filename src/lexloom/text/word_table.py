@@ -1,4 +1,4 @@
-"""A table of tokens that is filled from the bytes of text, by compiled loops: the fast way for texts that repay loading them."""
+"""A table of tokens that is filled from the bytes of text by compiled loops."""
 
 from functools import cache
 from itertools import pairwise
@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from lexloom.text.scanning import CHARACTERS, PADDING, RUNS, WHOLE, Table, move, scan
-from lexloom.text.splitting import Cut
+from lexloom.text.tokenizers import TextTokenizer
 from lexloom.text.vocabulary import TypeCounts
 
 _CODE_POINTS, _SURROGATES = 0x110000, range(0xD800, 0xE000)
@@ -17,13 +17,13 @@ _ALL_ALIKE = np.ones(_CODE_POINTS, np.uint8)
 
 
 class Pieces(NamedTuple):
-    """Pieces of text, ready to be looked up.
+    """Pieces of text, ready to look up.
 
     Attributes:
         text: uint8 (N + PADDING,), the bytes of all.
         ends: int64 (m,), where each ends.
         how: RUNS, CHARACTERS or WHOLE.
-        lengths: int64 (n,), how many tokens each text has; zeros, to be counted, but where pieces are tokens.
+        lengths: int64 (n,), how many tokens each text has; zeros, to be counted, unless the pieces are tokens.
     """
 
     text: np.ndarray
@@ -33,17 +33,17 @@ class Pieces(NamedTuple):
 
 
 class WordTable:
-    """From text to ids, the next one for each token that was not met before."""
+    """From text to ids; a token that was not met before gets the next one."""
 
-    def __init__(self, cut: Cut, types: TypeCounts, unknown: int | None = None) -> None:
-        """Begin.
+    def __init__(self, tokenizer: TextTokenizer, types: TypeCounts, unknown: int | None = None) -> None:
+        """Start with tokens that were counted already.
 
         Args:
-            cut: how text is cut into tokens.
-            types: tokens that are met already, none of them pruned, and how often.
-            unknown: the id of all others; each has an id of its own unless given.
+            tokenizer: how text is split into tokens.
+            types: the tokens with the first ids, and how often they were met.
+            unknown: the id of all other tokens; each gets an id of its own if None.
         """
-        self._cut, self._unknown, self._known = cut, -1, 0
+        self._tokenizer, self._unknown, self._known = tokenizer, -1, 0
         self._table = Table(
             np.zeros(1 << 16, np.uint64), np.zeros(1 << 16, np.uint8), np.zeros(1 << 14, np.int64), np.zeros(1 << 14, np.int64)
         )
@@ -53,16 +53,21 @@ class WordTable:
             self._unknown = unknown
 
     def prepare(self, texts: pl.Series) -> Pieces:
-        """Normalize n texts, and lay out their bytes; or tokens, List(String) (n,), which are not cut any more."""
-        if texts.dtype != pl.String:
-            return _pieces(texts.explode(empty_as_null=False), WHOLE, texts.list.len().to_numpy().astype(np.int64))
-        return _pieces(self._cut.normalize(texts), RUNS if self._cut.kinds else CHARACTERS, np.zeros(len(texts), np.int64))
+        """Normalize n texts, String (n,), and lay out their bytes, or those of n token lists, List(String) (n,).
+
+        Texts that the loops cannot split are split before.
+        """
+        split = self._tokenizer.by_character
+        if texts.dtype == pl.String and split is not None:
+            return _pieces(split.normalize(texts), RUNS if split.kinds else CHARACTERS, np.zeros(len(texts), np.int64))
+        lists = self._tokenizer.split(texts) if texts.dtype == pl.String else texts
+        return _pieces(lists.explode(empty_as_null=False), WHOLE, lists.list.len().to_numpy().astype(np.int64))
 
     def look_up(self, pieces: Pieces) -> tuple[np.ndarray, np.ndarray]:
-        """Give the ids of the tokens of n texts, uint32 (N,), and how many each has, int64 (n,)."""
-        text, ends, how, lengths = pieces
+        """Look up the ids of the tokens of n texts, uint32 (N,), and how many each has, int64 (n,)."""
+        (text, ends, how, lengths), split = pieces, self._tokenizer.by_character
         room, most = (len(ends), 1) if how == WHOLE else (len(text), int(np.diff(ends, prepend=0).max(initial=1)))
-        kinds = kinds_of(self._cut.kinds) if how == RUNS else _ALL_ALIKE
+        kinds = _ALL_ALIKE if split is None or not split.kinds else kinds_of(split.kinds)
         found = np.zeros(len(ends), np.int64) if how == WHOLE else lengths
         ids, bounds, at = np.empty(room, np.uint32), np.empty(most + 1, np.int64), np.array([0, 0, 0, self._known])
         while not scan(text, ends, kinds, how, self._unknown, self._table, at, bounds, ids, found):
@@ -71,17 +76,17 @@ class WordTable:
         return ids[: at[2]].copy(), lengths
 
     def tokens_from(self, first: int) -> list[str]:
-        """Give the tokens whose ids are `first` and above."""
+        """Return the tokens with the ids `first` and above."""
         stops = self._table.stops[first : self._known + 1].tolist()
         spelled = self._table.spelled[: self._table.stops[self._known]].tobytes()
         return [spelled[begin:end].decode() for begin, end in pairwise(stops)]
 
     def finish(self) -> TypeCounts:
         """Hand over the counts."""
-        return TypeCounts(self.tokens_from(0), np.arange(self._known), self._table.counts[: self._known])
+        return TypeCounts(self.tokens_from(0), self._table.counts[: self._known])
 
     def _grow(self, known: int, size: int) -> None:
-        """Make room for more tokens, of at most so many bytes."""
+        """Make room for more tokens, with at most `size` bytes in all."""
         entries, spelled, stops, counts = self._table
         if known == len(entries) >> 2:
             wider = np.zeros(2 * len(entries), np.uint64)
@@ -101,10 +106,10 @@ def _pieces(texts: pl.Series, how: int, lengths: np.ndarray) -> Pieces:
 
 @cache
 def kinds_of(patterns: tuple[str, ...]) -> np.ndarray:
-    """Say of which kind each character is: uint8 (0x110000,), the number of the first pattern that it matches, from 1 on, or 0.
+    """Classify every code point: uint8 (0x110000,), the number of the first pattern that it matches, counted from 1, or 0.
 
-    The patterns are asked once for every character, so that the answer is that of the library which else matches them; but one of a whole
-    page of characters, where all or none match, does for all of these.
+    The patterns are matched by polars' own regex engine, so that both ways to split agree. A page of 256 code points that all match, or
+    none of which does, takes a single test.
     """
     points = np.delete(np.arange(_CODE_POINTS, dtype="<u4"), _SURROGATES).reshape(-1, 256)
     pages = pl.Series([page.tobytes().decode("utf-32-le") for page in points])

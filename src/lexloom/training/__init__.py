@@ -1,1 +1,1 @@
-"""One training path for all models: Lightning's Trainer, with the callbacks that keep, tell and stop."""
+"""Training: the loop, and the road of a task from its folder to a saved result."""

@@ -1,4 +1,4 @@
-"""How a model is trained, whichever it is: one frozen dataclass; the command line and TOML files mirror it."""
+"""How a model is trained: one frozen dataclass, mirrored by the command line and TOML files."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -16,53 +16,59 @@ class TrainingConfig:
     """How a model is trained."""
 
     epochs: int = 10
-    """Passes over the text."""
+    """Passes over the training data."""
     max_minutes: float | None = None
-    """Stop after so much time; the schedules cosine and one-cycle then end with it."""
+    """Stop after this many minutes; the cosine and one-cycle schedules then end with the time."""
     optimizer: Literal["sgd", "adam", "adamw", "asgd"] = "adamw"
-    """asgd: SGD whose weights are averaged once the validation loss no longer falls (NT-ASGD; Merity et al. 2018)."""
+    """asgd: SGD whose weights are averaged once the validation loss stops falling (NT-ASGD; Merity et al. 2018)."""
     learning_rate: float | None = None
-    """The highest learning rate; 1 for sgd and asgd, 0.002 for adam and adamw unless given."""
+    """Highest learning rate. Default: 1 for sgd and asgd, 0.002 for adam and adamw."""
     embedding_learning_rate: float | None = None
-    """The same for the embedding alone; learning_rate unless given."""
+    """Highest learning rate of the embedding. Default: learning_rate."""
     weight_decay: float = 0.0
-    """Weight decay; decoupled in adamw, L2 in the others."""
+    """Weight decay: decoupled in adamw, L2 in the other optimizers."""
     schedule: Literal["constant", "plateau", "step", "cosine", "one-cycle"] = "constant"
-    """plateau: times decay when the validation loss has not fallen; step: times decay at each epoch after decay_after."""
+    """plateau: multiply the learning rate by decay after an epoch without improvement; step: multiply it by decay at each epoch after
+    decay_after."""
     decay: float = 0.5
-    """What plateau and step multiply the learning rate by."""
+    """Factor of the plateau and step schedules."""
     decay_after: int = 4
-    """The last epoch that the schedule step leaves at the full rate."""
+    """Last epoch at the full rate in the step schedule."""
     warmup: float | None = None
-    """Share of the steps in which cosine (0.05 unless given) and one-cycle (0.3) rise to the full rate."""
+    """Share of the run in which the rate rises. Default: 0.05 for cosine, 0.3 for one-cycle."""
     clip: float = 1.0
-    """Scale gradients down to this Euclidean norm; 0 switches it off."""
+    """Clip gradients to this Euclidean norm; 0 disables clipping."""
+    accumulate: int = 1
+    """Batches per update: the gradient is that of one batch of all their items."""
     nonmonotone: int = 5
-    """asgd begins to average when the validation loss is above its lowest of more than so many epochs ago."""
+    """asgd starts averaging when the validation loss is above its lowest value of more than this many epochs ago."""
     patience: int | None = None
-    """Stop when the validation loss has not fallen for so many epochs."""
+    """Stop after this many epochs without improvement on the validation data. Default: never."""
     seed: int = 1
-    """Where all random numbers start."""
+    """Seed of all random numbers."""
     threads: int | None = None
-    """Threads of the processor; its cores unless given."""
+    """CPU threads. Default: all cores."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    """Where to train; auto takes a GPU where there is one."""
+    """Where to train; auto takes a GPU if there is one."""
     devices: int = 1
     """GPUs, or processes on the CPU."""
     num_nodes: int = 1
     """Machines."""
     strategy: Literal["auto", "ddp"] = "auto"
-    """How devices work together: auto is ddp where there are several, each with a whole model and a share of each batch."""
+    """How devices work together; auto is ddp if there are several. Each has the whole model; a language model divides the rows of a
+    batch among them, other tasks take one batch per device for an update."""
     precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
-    """bf16-mixed halves the time of the large matrix products on processors and GPUs that have bfloat16; other processors take 32."""
+    """bf16-mixed halves the time of large matrix products on hardware with bfloat16; CPUs without it train in 32 bits."""
     checkpoint_seconds: float = 30.0
-    """After the first epoch, write a checkpoint at the end of an epoch when the last one is at least so old."""
+    """Write a checkpoint when the last one is this old, also within an epoch; always after the first epoch and the last."""
+    keep_checkpoint: bool = False
+    """Keep the last checkpoint beside the result, so that --resume can continue with more epochs, patience or minutes."""
     tensorboard: bool = False
-    """Write the curves for TensorBoard too (needs the extra tensorboard), in OUT/tensorboard."""
+    """Also log to TensorBoard, in OUT/tensorboard (needs the tensorboard extra)."""
 
     def __post_init__(self) -> None:
         check_choices(self)
-        for name in ("epochs", "nonmonotone", "devices", "num_nodes", "patience", "threads"):
+        for name in ("epochs", "nonmonotone", "devices", "num_nodes", "patience", "threads", "accumulate"):
             check_whole(name, getattr(self, name), 1)
         check_whole("decay_after", self.decay_after, 0)
         for name in ("weight_decay", "clip", "checkpoint_seconds"):
@@ -77,28 +83,16 @@ class TrainingConfig:
 
     @property
     def initial_rate(self) -> float:
-        """The highest learning rate, the optimizer's default filled in."""
+        """The highest learning rate, with the optimizer's default filled in."""
         return _RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
 
+    @property
+    def spans_run(self) -> bool:
+        """Whether the schedule depends on the length of the run."""
+        return self.schedule in ("cosine", "one-cycle")
+
     def resolved(self) -> Self:
-        """The same with every default that depends on another option filled in."""
+        """Fill in the defaults that depend on other options."""
         warmup = _WARMUPS.get(self.schedule, 0.0) if self.warmup is None else self.warmup
         embedding = self.initial_rate if self.embedding_learning_rate is None else self.embedding_learning_rate
         return dataclasses.replace(self, learning_rate=self.initial_rate, embedding_learning_rate=embedding, warmup=warmup)
-
-
-@dataclass(frozen=True)
-class ClassifierTrainingConfig(TrainingConfig):
-    """How a classifier is trained."""
-
-    epochs: int = 10
-    """Passes over the documents."""
-    learning_rate: float | None = None
-    """The highest learning rate; 1 for sgd and asgd, 0.001 for adam and adamw, 0.5 for the encoder linear unless given."""
-    best_by: Literal["accuracy", "loss"] = "accuracy"
-    """What on the validation documents says which epoch's model is kept: the share of right answers (then the loss), or the loss alone."""
-
-    @property
-    def initial_rate(self) -> float:
-        """The highest learning rate, the optimizer's default filled in."""
-        return _RATES[self.optimizer] / 2 if self.learning_rate is None and self.optimizer.startswith("adam") else super().initial_rate

@@ -1,52 +1,65 @@
-"""Sums that are divided once: what models report of a batch, gathered over batches and processes."""
+"""Metrics as sums with counts, divided once over batches and processes."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
+Reduce = Callable[[Tensor], Tensor]
+"""Sums a tensor over all processes."""
+
 
 class Sums:
-    """For each metric a sum and the number of things summed, kept where the tensors are."""
+    """The sum and the count of each metric, kept on the device."""
 
     def __init__(self) -> None:
         self._sums: dict[str, tuple[Tensor, int]] = {}
 
     def add(self, sums: Mapping[str, tuple[Tensor, int]]) -> None:
-        """Add those of a batch."""
+        """Add the metrics of a batch."""
         for name, (value, count) in sums.items():
             before = self._sums.get(name)
-            value = value if value.device.type == "mps" else value.double()  # which has no float64
+            value = value if value.device.type == "mps" else value.double()  # MPS has no float64
             self._sums[name] = (value, count) if before is None else (before[0] + value, before[1] + count)
 
-    def means(self, gather: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> dict[str, float]:
-        """Divide; NaN where nothing was counted.
+    @property
+    def names(self) -> list[str]:
+        """The metrics, in the order of their first batch."""
+        return list(self._sums)
+
+    def totals(self, names: Iterable[str], reduce: Reduce = lambda tensor: tensor) -> dict[str, tuple[float, int]]:
+        """Return the sum and the count of each metric over all processes, in one collective.
 
         Args:
-            gather: adds a tensor up over all processes.
+            names: the metrics, the same in every process; one without batches here counts as zero.
+            reduce: sums a tensor over all processes.
         """
-        found = {}
-        for name, (value, count) in self._sums.items():
-            total, number = gather(torch.stack([value, torch.tensor(float(count), dtype=value.dtype, device=value.device)])).tolist()
-            found[name] = total / number if number else math.nan
-        return found
+        names = list(names)
+        if not names:
+            return {}
+        pairs = [self._sums.get(name, (torch.zeros((), dtype=torch.float64), 0)) for name in names]
+        values = torch.stack([value.to(pairs[0][0]) for value, _ in pairs])
+        counts = torch.tensor([float(count) for _, count in pairs], dtype=values.dtype, device=values.device)
+        totals = reduce(torch.stack([values, counts])).tolist()
+        return {name: (total, round(count)) for name, total, count in zip(names, *totals, strict=True)}
 
-    def count(self, name: str, gather: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> int:
-        """Say how many things were summed.
+    def state_dict(self) -> dict[str, tuple[Tensor, int]]:
+        """Return the sums and counts, for a checkpoint."""
+        return dict(self._sums)
 
-        Args:
-            name: of the metric.
-            gather: adds a tensor up over all processes; in this one alone unless given.
-        """
-        if name not in self._sums:
-            return 0
-        value, count = self._sums[name]
-        return round(gather(value.new_tensor(float(count))).item())
+    def load_state_dict(self, state: Mapping[str, tuple[Tensor, int]]) -> None:
+        """Restore what `state_dict` returned."""
+        self._sums = dict(state)
+
+
+def means_of(totals: Mapping[str, tuple[float, int]]) -> dict[str, float]:
+    """Divide sums by their counts; NaN where nothing was counted."""
+    return {name: total / count if count else math.nan for name, (total, count) in totals.items()}
 
 
 def perplexity(loss: float | None) -> float | None:
-    """Give e to the loss in nats; infinity where that is beyond a float, None for None."""
+    """Return e to the loss in nats: infinity where a float cannot hold it, None for None."""
     if loss is None:
         return None
     return math.exp(loss) if loss < 700 else math.inf

@@ -9,27 +9,33 @@ from torch import nn
 from torch.optim import ASGD, SGD, Adam, AdamW, Optimizer
 
 from lexloom.errors import ConfigError
-from lexloom.models.base import Model
 from lexloom.training.config import TrainingConfig
 from lexloom.training.processor import precision_of
+from lexloom.training.trainable import Player, Trainable
 
-_NEVER = 1e12  # the step at which ASGD begins to average, until it is told
+_NEVER = 1e12  # the step at which ASGD begins to average, until `begin_averaging`
 
 
-def make_optimizer(model: Model, config: TrainingConfig) -> Optimizer:
-    """Make the optimizer of a resolved configuration; the embedding is a group of its own, with its own learning rate.
+def make_optimizer(model: Trainable, player: Player, config: TrainingConfig) -> Optimizer:
+    """Make the optimizer of a player. Embedding layers are a parameter group with a learning rate of their own.
+
+    Args:
+        model: has the embedding layers.
+        player: the parameters to train.
+        config: resolved.
 
     Raises:
-        ConfigError: the embedding's gradients are sparse, which only plain SGD can take.
+        ConfigError: an embedding has sparse gradients, which only plain SGD takes.
     """
-    embedding = [p for name, p in model.named_parameters() if name.startswith("embedding.")]
-    rest = [p for name, p in model.named_parameters() if not name.startswith("embedding.")]
-    sparse = any(isinstance(module, nn.Module) and getattr(module, "sparse", False) for module in model.modules())
-    if sparse and (config.optimizer != "sgd" or config.weight_decay):
+    layers = list(model.embeddings().values())
+    if any(getattr(layer, "sparse", False) for layer in layers) and (config.optimizer != "sgd" or config.weight_decay):
         raise ConfigError(
             f"sparse gradients of the embedding go with --optimizer sgd and no weight decay, not with {config.optimizer}"
             f"{f' and weight_decay {config.weight_decay}' if config.weight_decay else ''}; leave out --sparse"
         )
+    embedded = {id(parameter) for layer in layers for parameter in layer.parameters()}
+    rest = [parameter for parameter in player.parameters if id(parameter) not in embedded]
+    embedding = [parameter for parameter in player.parameters if id(parameter) in embedded]
     groups = [
         {"params": parameters, "lr": rate, "initial_lr": rate, "embedding": first}
         for parameters, rate, first in (
@@ -43,17 +49,17 @@ def make_optimizer(model: Model, config: TrainingConfig) -> Optimizer:
     if config.optimizer == "asgd":
         return ASGD(groups, weight_decay=config.weight_decay, lambd=0.0, t0=_NEVER)
     kind = AdamW if config.optimizer == "adamw" else Adam
-    # with 16-mixed a fused step would take the scale out of the gradients itself, after they were clipped
-    fused = precision_of(config) != "16-mixed" and all(p.dtype == torch.float32 for p in model.parameters())
+    # a fused step would unscale the gradients of 16-mixed itself, after they were clipped
+    fused = precision_of(config) != "16-mixed" and all(parameter.dtype == torch.float32 for parameter in player.parameters)
     return kind(groups, weight_decay=config.weight_decay, fused=fused)
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> None:
-    """Scale all gradients down so that their Euclidean norm, over all of them together, is not above `largest`; sparse ones too."""
+    """Scale the gradients, sparse ones too, so that their joint Euclidean norm is at most `largest`."""
     values = []
     for parameter in parameters:
         if parameter.grad is not None and parameter.grad.is_sparse:
-            parameter.grad = parameter.grad.coalesce()  # one row an id, as a dense gradient has
+            parameter.grad = parameter.grad.coalesce()  # one row per id, as in a dense gradient
             values.append(parameter.grad._values())
         elif parameter.grad is not None:
             values.append(parameter.grad)
@@ -62,57 +68,64 @@ def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> None:
         torch._foreach_mul_(values, factor.clamp(max=1.0))
 
 
+def scale_gradients(parameters: Iterable[nn.Parameter], factor: float) -> None:
+    """Multiply all gradients by a factor."""
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad.mul_(factor)
+
+
 def set_highest_rates(optimizer: Optimizer, config: TrainingConfig) -> None:
-    """Set every group's highest learning rate; a checkpoint brings those of the run that wrote it, which a resumed run may change."""
+    """Set the highest learning rate of every group. A checkpoint restores those of an earlier run, and a resume may change them."""
     for group in optimizer.param_groups:
         group["initial_lr"] = config.embedding_learning_rate if group["embedding"] else config.initial_rate
 
 
 def set_rate(optimizer: Optimizer, factor: float) -> None:
-    """Set every group's learning rate to a multiple of its highest."""
+    """Set the learning rate of every group to a multiple of its highest."""
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
 
 
 def schedule_factor(config: TrainingConfig, epoch: int, done: float) -> float:
-    """Give what a schedule multiplies the highest learning rate by; of plateau, which depends on the losses, 1.
+    """Return the factor of the schedule on the highest learning rate; 1 for plateau, which depends on the losses.
 
     Args:
-        config: a resolved configuration.
+        config: resolved.
         epoch: from 1.
-        done: share of the whole training that is done, 0 to 1.
+        done: share of the whole run that is done, 0 to 1.
     """
     if config.schedule == "step":
         return float(config.decay ** max(0, epoch - config.decay_after))
-    if config.schedule not in ("cosine", "one-cycle"):
+    if not config.spans_run:
         return 1.0
     warmup = config.warmup or 0.0
     if done < warmup:
         risen = done / warmup
-        if config.schedule == "cosine":  # a straight line from zero (Loshchilov & Hutter 2017, with warm-up)
+        if config.schedule == "cosine":  # linear from zero (Loshchilov & Hutter 2017, with warm-up)
             return max(risen, 1e-3)
-        return 0.04 + 0.96 * (1 - math.cos(math.pi * risen)) / 2  # from a 25th (Smith & Topin 2018)
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * risen)) / 2  # from 1/25 (Smith & Topin 2018)
     fallen = min(1.0, (done - warmup) / max(1e-9, 1 - warmup))
     return max(1e-4, (1 + math.cos(math.pi * fallen)) / 2)
 
 
 def begin_averaging(optimizer: Optimizer) -> None:
-    """Let ASGD average the weights from its next step on."""
+    """Make ASGD average the weights from its next step on."""
     for group in optimizer.param_groups:
         steps = [float(optimizer.state[p]["step"]) for p in group["params"] if p in optimizer.state]
         group["t0"] = max(steps, default=0.0)
 
 
 def is_averaging(optimizer: Optimizer) -> bool:
-    """Say whether ASGD has begun to average."""
+    """Whether ASGD has begun to average."""
     return any(group.get("t0", _NEVER) < _NEVER for group in optimizer.param_groups)
 
 
 @contextmanager
 def averaged(optimizer: Optimizer) -> Iterator[None]:
-    """Let the parameters be ASGD's averages for a while; those of other optimizers stay what they are.
+    """Swap ASGD's averages into the parameters for the duration of the block. Other optimizers are left alone.
 
-    Before the averaging begins ASGD's averages are the parameters themselves.
+    Until the averaging begins, ASGD's averages equal the parameters.
     """
     _swap(optimizer)
     try:

@@ -1,4 +1,4 @@
-"""What a training tells while it runs, and which of several processes tells it. No torch is needed here."""
+"""What a run reports while it goes on, and which of several processes does so. Imports no torch."""
 
 import os
 from collections.abc import Callable
@@ -8,15 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Working:
-    """Where a training is.
+    """The state of a run.
 
     Attributes:
-        epoch: the one under way, from 1.
-        fraction: how much of it is done.
+        epoch: the current one, from 1.
+        fraction: share of it that is done.
         loss: mean training loss of this epoch so far, in nats.
-        speed: tokens a second, or whatever the model counts, of this epoch so far.
-        learning_rate: now.
-        done: share of the whole training.
+        speed: tokens (or whatever the model counts) per second in this epoch so far.
+        learning_rate: the current one.
+        done: share of the whole run that is done.
     """
 
     epoch: int
@@ -29,26 +29,26 @@ class Working:
 
 @dataclass(frozen=True)
 class Reporter:
-    """What a training tells while it runs; each part does nothing unless given."""
+    """Callbacks of a run; each does nothing by default."""
 
     encoding: Callable[[int], None] = lambda _size: None
     """Bytes of text encoded so far."""
     prepared: Callable[[dict[str, Any]], None] = lambda _facts: None
-    """What is about to be trained, on what."""
+    """Before the training: `parameters`, `coverage`, and `about` and `problems` of the data, as lines for the user."""
     working: Callable[[Working], None] = lambda _working: None
-    """Some ten times a second."""
+    """Up to ten times per second."""
     epoch: Callable[[dict[str, Any]], None] = lambda _record: None
-    """A finished epoch: its line of training.jsonl."""
+    """After an epoch: its line of training.jsonl."""
     sample: Callable[[int, str], None] = lambda _epoch, _text: None
-    """A continuation of the sample prompt, and after which epoch it was made."""
+    """After an epoch: its number, and a sample of what the model has learnt."""
 
 
 def cost_of(record: dict[str, Any], best_by: str) -> tuple[float, float] | None:
-    """Say what an epoch is judged by, less is better; None without validation.
+    """Return the cost by which epochs are compared; None without validation.
 
     Args:
-        record: its line of training.jsonl.
-        best_by: `loss`, or another of the model's sums, of which more is better and which decides before the loss does.
+        record: a line of training.jsonl.
+        best_by: `loss`, or a metric for which higher is better and which is compared before the loss.
     """
     if record["valid_loss"] is None:
         return None
@@ -56,5 +56,5 @@ def cost_of(record: dict[str, Any], best_by: str) -> tuple[float, float] | None:
 
 
 def is_first_process() -> bool:
-    """Say whether this is the process that writes and tells, of those that a launcher has started."""
+    """Whether this is the process that writes and reports, among those that a launcher started."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))

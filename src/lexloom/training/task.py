@@ -1,135 +1,176 @@
-"""What Lightning's Trainer drives: a model, its optimizer and its batches."""
+"""A task: what a run is asked for, and how its text becomes data, a model, batches and a result."""
 
-import time
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 import torch
-from lightning.pytorch import LightningModule
-from lightning.pytorch.core.optimizer import LightningOptimizer
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch.optim import Optimizer
 
-from lexloom.models.base import Model, State
+from lexloom.errors import ConfigError
+from lexloom.model_folder import read_folder
+from lexloom.nn.embedding_config import EmbeddingConfig
+from lexloom.text.blocks import ReadProgress
+from lexloom.text.corpus import Readable
+from lexloom.training.batches import Batches
 from lexloom.training.config import TrainingConfig
-from lexloom.training.data import Loader, Share
-from lexloom.training.metrics import Sums
-from lexloom.training.optim import averaged, clip_gradients, make_optimizer
-
-_TOGETHER = 8  # batches that Lightning sees as one where there is one process; gradients of several meet after each
+from lexloom.training.model import Model, save_model
+from lexloom.training.trainable import Trainable
 
 
-class Task(LightningModule):
-    """One model in training. Lightning gives it some batches at a time, and each is a step of its own.
+class Options(Protocol):
+    """All options of a task: a frozen dataclass of frozen dataclasses, these two among them."""
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How to train."""
+
+    @property
+    def embedding(self) -> EmbeddingConfig:
+        """How tokens become vectors."""
+
+
+class Data(Protocol):
+    """The encoded text of a task."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What lexloom.json says of it, in JSON values."""
+
+    @property
+    def about(self) -> list[str]:
+        """Lines for the user before the training."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What was wrong with the text, for warnings."""
+
+    def checksums(self) -> Mapping[str, str]:
+        """Identify the data: a resume and all processes must read the same."""
+
+
+M = TypeVar("M", bound=Trainable)
+D = TypeVar("D", bound=Data)
+R = TypeVar("R")
+Md = TypeVar("Md", bound=Model)
+
+
+class Task(ABC, Generic[M, D, R]):
+    """What a run is asked for: options and texts. A frozen dataclass per task, with the network M, the data D and the result R.
 
     Attributes:
-        model: the model.
-        config: the resolved configuration.
-        steps: how many the epoch under way has taken.
-        train_sums: what the epoch under way has summed.
-        valid_sums: what its validation has; empty without one.
-        train_seconds: seconds of training in the epoch under way, validation not counted.
+        options: all options, with the defaults of the training filled in.
+        remedy: how to get validation data, for messages.
+        free: options that may change on a resume, besides those of the training.
+        files: names of the files of a result, besides those of every model folder.
     """
 
-    def __init__(self, model: Model, config: TrainingConfig, train: Share, valid: Share | None) -> None:
-        super().__init__()
-        self.automatic_optimization = False
-        self.model, self.config = model, config
-        self.steps = 0
-        self._train, self._valid = train, valid
-        self._loader: Loader | None = None
-        self._state: State | None = None
-        self._valid_state: State | None = None
-        self.train_sums, self.valid_sums = Sums(), Sums()
-        self.train_seconds, self._since = 0.0, 0.0
+    options: Options
+    remedy: ClassVar[str] = "validation data"
+    free: ClassVar[frozenset[str]] = frozenset()
+    files: ClassVar[tuple[str, ...]] = ()
 
-    # ---- data -------------------------------------------------------------------------------------------------------------------
+    @property
+    def best_by(self) -> str:
+        """The metric that chooses the best epoch, see `cost_of`."""
+        return "loss"
 
-    def _loader_of(self, share: Share) -> Loader:
-        return Loader(share(self.trainer.global_rank, self.trainer.world_size), _TOGETHER if self.trainer.world_size == 1 else 1)
+    @abstractmethod
+    def kind_of_run(self) -> dict[str, str]:
+        """Return what the run trains, for run.json, so that a resume refuses a run of another kind."""
 
-    def train_dataloader(self) -> Loader:
-        """Give this process's batches."""
-        self._loader = self._loader_of(self._train)
-        return self._loader
+    @property
+    @abstractmethod
+    def validated(self) -> bool:
+        """Whether there is data to validate on."""
 
-    def val_dataloader(self) -> Loader | list[Any]:
-        """Give this process's batches of the validation text."""
-        return [] if self._valid is None else self._loader_of(self._valid)
+    @abstractmethod
+    def texts(self) -> dict[str, Any]:
+        """Return the names of the texts, for run.json."""
 
-    def steps_an_epoch(self) -> int:
-        """Say how many batches this process goes through in an epoch."""
-        assert self._loader is not None
-        return self._loader.batches()
+    @abstractmethod
+    def check(self) -> None:
+        """Raise if a text is missing or unusable, before anything is removed or trained."""
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Move batches; on the CPU they are there already."""
-        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+    def check_shared(self, processes: int) -> None:
+        """Raise if several processes cannot read the texts or share the batches."""
 
-    # ---- training ---------------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def read(self, folder: Path, progress: ReadProgress) -> D:
+        """Read and encode the texts; called in every process, in the first one first. The folder may keep the encoded text."""
 
-    def on_train_epoch_start(self) -> None:
-        """Begin an epoch with a new state."""
-        assert self._loader is not None
-        self._loader.number = self.current_epoch
-        self._state, self.steps = None, 0
-        self.train_sums, self.valid_sums = Sums(), Sums()
-        self.train_seconds, self._since = 0.0, time.monotonic()
-        self.model.start_epoch(self.current_epoch + 1)
+    @abstractmethod
+    def build(self, data: D, generator: torch.Generator) -> M:
+        """Make the untrained network."""
 
-    def training_step(self, batches: list[Any], index: int) -> None:
-        """Take a step for each batch, until the conductor says stop."""
-        for batch in batches:
-            self._step(batch)
-            if self.trainer.received_sigterm:
-                raise SIGTERMException
-            if self.trainer.should_stop:
-                return
+    @abstractmethod
+    def batches(self, data: D) -> tuple[Batches, Batches | None]:
+        """Return the batches to train on and those to validate on."""
 
-    def _step(self, batch: Any) -> None:
-        optimizer = self.optimizers()
-        assert isinstance(optimizer, LightningOptimizer)
-        outcome = self.model.measure(batch, self._state)
-        self._state = outcome.state
-        self.train_sums.add(outcome.sums)
-        optimizer.zero_grad()
-        with torch.autocast(self.device.type, enabled=False):  # which Lightning has on around a whole training_step
-            self.manual_backward(outcome.objective)
-        self.steps += 1
-        optimizer.step()
+    def score(self, record: dict[str, Any], data: D) -> dict[str, Any]:
+        """Return further values for the record of an epoch, such as the perplexity."""
+        return {}
 
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip by the norm over all parameters."""
-        if self.config.clip:
-            clip_gradients(self.model.parameters(), self.config.clip)
+    def sample(self, model: M, epoch: int) -> str | None:
+        """Return a sample of what the model has learnt after an epoch, counted from 1."""
+        return None
 
-    def configure_optimizers(self) -> Optimizer:
-        """Make the optimizer."""
-        return make_optimizer(self.model, self.config)
+    @abstractmethod
+    def finish(self, model: M, data: D, scores: dict[str, Any], records: list[dict[str, Any]]) -> R:
+        """Make the result of the best weights.
 
-    # ---- validation -------------------------------------------------------------------------------------------------------------
+        Args:
+            model: with these weights, ready to predict.
+            data: the encoded texts.
+            scores: the record of the best epoch, which may be changed, for example after tuning thresholds.
+            records: those of all epochs.
+        """
 
-    def on_validation_epoch_start(self) -> None:
-        """Begin with a new state, and with averaged weights where the optimizer averages."""
-        self.train_seconds += time.monotonic() - self._since
-        self._valid_state, self.valid_sums = None, Sums()
-        self._averaged = averaged(self._optimizer())
-        self._averaged.__enter__()
+    def evaluate(self, result: R) -> dict[str, Any] | None:
+        """Score the test text, in JSON values; None if there is none."""
+        return None
 
-    def validation_step(self, batches: list[Any], index: int) -> None:
-        """Measure some batches."""
-        for batch in batches:
-            outcome = self.model.measure(batch, self._valid_state)
-            self._valid_state = outcome.state
-            self.valid_sums.add(outcome.sums)
+    @abstractmethod
+    def save(self, result: R, folder: Path, facts: Mapping[str, Any]) -> None:
+        """Write the result."""
 
-    def on_validation_epoch_end(self) -> None:
-        """Put the weights back that training goes on with."""
-        self._averaged.__exit__(None, None, None)
-        self._since = time.monotonic()
+    @abstractmethod
+    def open(self, folder: Path) -> R:
+        """Load a finished result."""
 
-    def seconds_so_far(self) -> float:
-        """Seconds of training in this epoch until now."""
-        return self.train_seconds + time.monotonic() - self._since
 
-    def _optimizer(self) -> Optimizer:
-        return self.trainer.optimizers[0]
+def refuse_single_use(texts: Iterable[Readable[Any] | None], processes: int) -> None:
+    """Refuse texts that can be read only once, such as standard input, where several processes read them.
+
+    Raises:
+        ConfigError: there is such a text.
+    """
+    for text in texts:
+        if text is not None and text.files is not None and not text.files.can_be_read_again:
+            raise ConfigError(f"{text.name} can be read only once, but {processes} processes read it; give a file")
+
+
+class ModelTask(Task[Md, D, Md]):
+    """A task whose result is a model folder.
+
+    Attributes:
+        kind: the class of the model.
+    """
+
+    kind: ClassVar[type[Model]]
+
+    def kind_of_run(self) -> dict[str, str]:
+        """Return the kind of the model."""
+        return {"kind": self.kind.kind}
+
+    def finish(self, model: Md, data: D, scores: dict[str, Any], records: list[dict[str, Any]]) -> Md:
+        """Return the model."""
+        return model
+
+    def save(self, result: Md, folder: Path, facts: Mapping[str, Any]) -> None:
+        """Write a model folder."""
+        save_model(result, folder, facts)
+
+    def open(self, folder: Path) -> Md:
+        """Load a model folder."""
+        return cast(Md, read_folder(folder, self.kind.load, self.kind.kind))

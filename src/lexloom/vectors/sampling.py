@@ -1,24 +1,23 @@
-"""What training draws at random: which occurrences to keep, which words are the negatives, and the generator behind both."""
+"""The distributions that training draws from: which occurrences are kept, and which words are negatives."""
 
 import numpy as np
-from numba import njit
 
 _MASK = (1 << 64) - 1
 
 
 def keep_thresholds(counts: np.ndarray, sample: float) -> np.ndarray:
-    """Chance of keeping an occurrence of each word, as a threshold for a 32-bit draw.
+    """Compute the probability of keeping an occurrence of each word, as a threshold for a 32-bit draw.
 
-    word2vec.c's rule (Mikolov et al. 2013, as its code has it, not the paper): with f = count / total the chance is
-    sqrt(sample / f) + sample / f, at most 1. A word with a count of zero is never kept, so that the ids of unknown words drop out of
-    the text before windows are formed.
+    The rule of word2vec.c's code, which differs from the paper's (Mikolov et al. 2013): with f = count / total the probability is
+    sqrt(sample / f) + sample / f, at most 1. A word with a count of zero is never kept, so unknown words drop out of the text before
+    windows are formed.
 
     Args:
         counts: int64 (V,).
-        sample: about the frequency above which words are thinned out; 0 keeps everything.
+        sample: roughly the frequency above which words are subsampled; 0 keeps everything.
 
     Returns:
-        uint32 (V,): an occurrence stays where a uniform 32-bit draw is below its threshold.
+        uint32 (V,): an occurrence is kept if a uniform 32-bit draw is below its threshold.
     """
     frequency = counts / max(1, int(counts.sum()))
     chance = np.ones(len(counts))
@@ -30,11 +29,11 @@ def keep_thresholds(counts: np.ndarray, sample: float) -> np.ndarray:
 
 
 def noise_table(counts: np.ndarray, ns_exponent: float) -> np.ndarray:
-    """The distribution of the negatives, count ** ns_exponent, as an alias table (Walker 1974; built as Vose 1991 does).
+    """Build the noise distribution, count ** ns_exponent, as an alias table (Walker 1974, built with the method of Vose 1991).
 
-    A draw takes one random 64-bit number and one look at the table: its upper half picks a column, its lower half decides between the
-    column's own word and its alias. The distribution is exact to 2^-32, where word2vec.c's table of 10^8 entries is rounded, and for
-    70,000 words the table is 0.5 MB instead of 400.
+    A draw takes one random 64-bit number and one look-up: the upper half picks a column, the lower half decides between the column's
+    own word and its alias. The distribution is exact to 2^-32, while word2vec.c rounds it to a table of 10^8 entries; for 70,000 words
+    the alias table takes 0.5 MB instead of 400.
 
     Args:
         counts: int64 (V,), V >= 1; a word with a count of zero is never drawn.
@@ -46,7 +45,7 @@ def noise_table(counts: np.ndarray, ns_exponent: float) -> np.ndarray:
     seen = counts > 0
     weights = np.zeros(len(counts))
     logarithms = ns_exponent * np.log(counts[seen])
-    weights[seen] = np.exp(logarithms - logarithms.max())  # the largest is 1, so that no exponent overflows
+    weights[seen] = np.exp(logarithms - logarithms.max())  # the largest is 1: no overflow
     scaled = weights * (len(counts) / weights.sum())
     threshold = np.ones(len(counts))
     alias = np.arange(len(counts))
@@ -59,7 +58,7 @@ def noise_table(counts: np.ndarray, ns_exponent: float) -> np.ndarray:
         if left[rich] < 1.0:
             small.append(large.pop())
     most = int(np.argmax(weights))
-    for word in small:  # left over by rounding; a word that must never be drawn sends its column to the commonest one
+    for word in small:  # left over by rounding; the column of a word that is never drawn goes to the most frequent word
         if not seen[word]:
             threshold[word], alias[word] = 0.0, most
     bits = np.minimum(threshold * 2.0**32, 2.0**32 - 1).astype(np.uint64)
@@ -67,9 +66,9 @@ def noise_table(counts: np.ndarray, ns_exponent: float) -> np.ndarray:
 
 
 def stream_seed(seed: int, epoch: int, job: int) -> int:
-    """The start of the random stream of one piece of work: the same for the same seed, epoch and job, whichever thread runs it.
+    """Compute the initial state of a job's random stream. It depends on seed, epoch and job, not on the thread that runs the job.
 
-    Three rounds of SplitMix64 (Steele, Lea and Flood 2014); never zero, which is xorshift's one bad state.
+    Three rounds of SplitMix64 (Steele, Lea and Flood 2014); never zero, the only state that xorshift cannot leave.
     """
     state = 0
     for part in (seed, epoch, job):
@@ -78,39 +77,3 @@ def stream_seed(seed: int, epoch: int, job: int) -> int:
         state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
         state ^= state >> 31
     return state or 1
-
-
-@njit(inline="always")
-def advance(state):
-    """The next state of a 64-bit xorshift generator (Marsaglia 2003, shifts 13, 7, 17); the state is the draw."""
-    state ^= state << np.uint64(13)
-    state ^= state >> np.uint64(7)
-    state ^= state << np.uint64(17)
-    return state
-
-
-@njit(inline="always")
-def below(state, size):
-    """A whole number in [0, size) from the upper half of a draw, without a division."""
-    return np.int64(((state >> np.uint64(32)) * np.uint64(size)) >> np.uint64(32))
-
-
-@njit(inline="always")
-def negative(state, noise):
-    """A word from the noise distribution for a draw."""
-    column = below(state, noise.shape[0])
-    entry = noise[column]
-    if (state & np.uint64(0xFFFFFFFF)) < (entry >> np.uint64(32)):
-        return column
-    return np.int64(entry & np.uint64(0xFFFFFFFF))
-
-
-@njit(inline="always")
-def thin(ids, first, last, keep, line, state):
-    """Copy the occurrences that subsampling keeps to `line`; returns how many, and the generator's state."""
-    n = 0
-    for position in range(first, last):
-        state = advance(state)
-        line[n] = ids[position]
-        n += (state >> np.uint64(32)) < keep[ids[position]]
-    return n, state

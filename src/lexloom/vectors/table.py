@@ -1,4 +1,4 @@
-"""`Vectors`: tokens with a row each, the one object that training makes and everything else reads."""
+"""`Vectors`: tokens and their rows, the object that training makes and everything else reads."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,17 +9,18 @@ from lexloom.errors import FormatError, UnknownWordError
 
 
 class Vectors:
-    """A table of word vectors: V tokens, most frequent first, with a row of E floats each.
+    """A table of word vectors: V tokens by descending count, with a row of E floats each.
 
-    Everything outside this class asks `lookup`, so that vectors which are computed (subwords) can come without changing a caller.
+    Queries search `matrix`; everything else uses `lookup`, so that a later kind of vectors can compute rows (subwords) without a change
+    to its callers.
 
     Attributes:
         tokens: the V tokens, in the order of the rows, unique.
-        counts: int64 (V,), how often each token was seen; zeros where the source did not say.
-        matrix: float32 (V, E); often memory-mapped and then read-only.
-        output: float32 (V, E), the output (context) matrix of the training, or None where it was not kept.
-        tokenizer: the text of the `tokenizer.json` that made the tokens, or None where it is not known.
-        metadata: whatever else is known: options, corpus checksum, loss, versions; plain JSON values.
+        counts: int64 (V,), the count of each token; zeros if the source has none.
+        matrix: float32 (V, E); read-only if it is memory-mapped.
+        output: float32 (V, E), the output (context) matrix of the training, or None if it was not kept.
+        tokenizer: the text of the `tokenizer.json` that made the tokens, or None if it is unknown.
+        metadata: options, corpus checksum, loss, versions and the like; plain JSON values.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Vectors:
         if self.matrix.ndim != 2 or len(self.matrix) != len(self.tokens) or len(self.counts) != len(self.tokens):
             raise FormatError(
                 f"{len(self.tokens)} tokens, {len(self.counts)} counts and a matrix of shape {self.matrix.shape}: "
-                "expected a row and a count a token"
+                "expected one row and one count per token"
             )
 
     def __len__(self) -> int:
@@ -53,10 +54,10 @@ class Vectors:
         return token in self.index
 
     def __getitem__(self, token: str) -> np.ndarray:
-        """The row of one token, float32 (E,).
+        """Get the row of one token, float32 (E,).
 
         Raises:
-            UnknownWordError: it has none.
+            UnknownWordError: the token is not in the table.
         """
         try:
             row = self.index[token]
@@ -69,19 +70,19 @@ class Vectors:
 
     @property
     def dim(self) -> int:
-        """E, the length of a row."""
+        """The length of a row, E."""
         return int(self.matrix.shape[1])
 
     @property
     def index(self) -> dict[str, int]:
-        """From token to row number."""
+        """Row number by token."""
         if self._index is None:
             self._index = {token: row for row, token in enumerate(self.tokens)}
         return self._index
 
     @property
     def norms(self) -> np.ndarray:
-        """The Euclidean length of every row, float32 (V,), computed once; a zero row counts as 1 so that one may divide."""
+        """The Euclidean norm of every row, float32 (V,), computed once; 1 for a zero row, so that rows can be divided by it."""
         if self._norms is None:
             norms = np.sqrt(np.einsum("ve,ve->v", self.matrix, self.matrix))
             norms[norms == 0] = 1
@@ -89,13 +90,13 @@ class Vectors:
         return self._norms
 
     def lookup(self, tokens: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Fetch the rows of some tokens.
+        """Get the rows of some tokens.
 
         Args:
-            tokens: n tokens, known or not.
+            tokens: n tokens, in the table or not.
 
         Returns:
-            rows, float32 (n, E), zero where a token is unknown; known, bool (n,).
+            rows, float32 (n, E), zero for unknown tokens; known, bool (n,).
         """
         index = self.index
         rows = np.array([index.get(token, -1) for token in tokens], np.int64)

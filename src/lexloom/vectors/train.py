@@ -1,6 +1,7 @@
-"""Train word vectors: from a corpus to a folder that is finished, or resumable at any moment before (see `run_folder`)."""
+"""Train word vectors: from a corpus to a folder that at any moment is either finished or can be resumed (see `run_folder`)."""
 
 import dataclasses
+import json
 import os
 import time
 from collections.abc import Callable
@@ -10,44 +11,58 @@ from typing import Any
 
 import numpy as np
 
-from lexloom.errors import ConfigError, FormatError, InputError, InterruptedRun
+from lexloom.compiled.memory import allocate
+from lexloom.errors import ConfigError, FormatError, InterruptedRun
 from lexloom.files import remove
-from lexloom.run_folder import BEST, STORE, TORCH_CHECKPOINT, VALID, begin_anew, is_finished, mark, run_folder, write_log
-from lexloom.text.readers import Corpus, CorpusSource, as_corpus, open_corpus
-from lexloom.text.store import TokenStore, encode_corpus, open_or_build_store
+from lexloom.run_folder import BEST, STORE, VALID, claim, mark, run_folder, start_over, write_log
+from lexloom.tensors import checksum
+from lexloom.text.corpus import Corpus, as_corpus, open_corpus
+from lexloom.text.store import TokenStore, encode_corpus
 from lexloom.text.tokenizers import TokenizerConfig
-from lexloom.text.vocabulary import Vocabulary, VocabularyConfig
-from lexloom.vectors.checkpoint import Progress, load_checkpoint, save_checkpoint
-from lexloom.vectors.config import VectorConfig
+from lexloom.text.vocabulary import VocabularyConfig
+from lexloom.vectors.checkpoint import CHECKPOINT, RESULT_FILES, TrainingState, load_checkpoint, read_state, save_checkpoint
+from lexloom.vectors.config import VectorConfig, VectorTrainingConfig
 from lexloom.vectors.formats import load_vectors, write_folder
-from lexloom.vectors.loop import Loop, Text, allocate, cut, describe_epoch, hold_out
+from lexloom.vectors.jobs import Split, cut_jobs, hold_out
+from lexloom.vectors.kernels import Text
+from lexloom.vectors.negative_sampling import NegativeSampling
 from lexloom.vectors.table import Vectors
+from lexloom.vectors.training_text import TrainingText, prepare_store, returned_rows, text_metadata, trained_counts
 from lexloom.version import __version__
 
-CHECKPOINT = "checkpoint.safetensors"
-_RESULT = (CHECKPOINT, TORCH_CHECKPOINT, "model.safetensors", "output.safetensors")
-_FREE = frozenset({"threads", "checkpoint_minutes"})
-
-Source = CorpusSource | TokenStore
+_FREE = frozenset({"threads", "checkpoint_minutes"})  # options that a resume may change
 
 
 @dataclass(frozen=True)
-class Reporter:
-    """What a training tells while it runs; each part does nothing unless given."""
+class VectorProgress:
+    """How far a training is, for whoever shows it."""
+
+    epoch: int  # the epoch under way, counted from 1
+    fraction: float  # of this epoch
+    loss: float  # mean over the terms of this epoch so far, in nats
+    speed: float  # raw words per second
+    learning_rate: float
+    seconds_left: float  # of the training
+
+
+@dataclass(frozen=True)
+class VectorReporter:
+    """Functions to call during a training; by default they do nothing."""
 
     encoding: Callable[[int], None] = lambda _size: None
-    """Bytes of text encoded so far."""
+    """Called with the bytes of text encoded so far."""
     encoded: Callable[[TokenStore, bool], None] = lambda _store, _reused: None
-    """The store, and whether it was there already."""
-    working: Callable[[Progress, float, Loop], None] = lambda _progress, _fraction, _loop: None
-    """Some ten times a second: how far the epoch has come."""
+    """Called with the store, and whether it existed already."""
+    working: Callable[[VectorProgress], None] = lambda _progress: None
+    """Called about ten times per second."""
     epoch: Callable[[dict[str, Any]], None] = lambda _record: None
-    """A finished epoch: its line of training.jsonl."""
+    """Called after each epoch with its record, as in training.jsonl."""
 
 
 def train_vectors(
-    corpus: Source,
+    corpus: TrainingText,
     config: VectorConfig | None = None,
+    training: VectorTrainingConfig | None = None,
     *,
     tokenizer: TokenizerConfig | None = None,
     vocabulary: VocabularyConfig | None = None,
@@ -55,64 +70,69 @@ def train_vectors(
     store: str | os.PathLike[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    reporter: Reporter | None = None,
+    reporter: VectorReporter | None = None,
 ) -> Vectors:
     """Train word vectors on a corpus.
 
     Args:
-        corpus: a path, glob, folder or URL of text; what `open_corpus` returns; a `TokenStore`; or an iterable of strings (split by the
+        corpus: a path, glob, folder or URL of text; the result of `open_corpus`; a `TokenStore`; or an iterable of strings (split by the
             tokenizer) or of token lists (taken as they are), which is read once.
-        config: how to train.
+        config: what is learnt.
+        training: how it is trained.
         tokenizer: how the text is split.
         vocabulary: which tokens get a vector.
         out: the folder to write; without it nothing is kept on disk.
         store: where the encoded corpus is kept; `out`/store unless given.
-        resume: go on from the checkpoint in `out`, or begin if there is none; a finished result is returned as it is.
+        resume: continue from the checkpoint in `out`, or start if there is none; a finished result is returned as it is.
         overwrite: replace a result or an unfinished run in `out`.
-        reporter: what to call while it runs.
+        reporter: functions to call during the training.
 
     Returns:
         The vectors; memory-mapped from `out` where it is given.
 
     Raises:
-        ConfigError: options that do not fit together, or a resume with other options.
+        ConfigError: options that contradict each other, a resume with other options, or a training that diverged.
         InputError: a corpus that is missing or empty, or an `out` that is in use.
         FormatError: a damaged store, checkpoint or `init`.
         InterruptedRun: Ctrl-C; the state is saved where `out` is given.
     """
-    config = (config or VectorConfig()).resolved()
-    text = tokenizer or TokenizerConfig(), vocabulary or VocabularyConfig()
-    reporter = reporter or Reporter()
+    config = config or VectorConfig()
+    training = (training or VectorTrainingConfig()).resolved(config.model)
+    tokenizer, vocabulary = tokenizer or TokenizerConfig(), vocabulary or VocabularyConfig()
+    reporter = reporter or VectorReporter()
     with run_folder(out) as folder:
-        keep = out is not None
         options: dict[str, Any] = {
+            "run": {"kind": "vectors", "engine": "kernels"},
             "vectors": dataclasses.asdict(config),
-            "tokenizer": dataclasses.asdict(text[0]),
-            "vocabulary": dataclasses.asdict(text[1]),
+            "training": dataclasses.asdict(training),
+            "tokenizer": dataclasses.asdict(tokenizer),
+            "vocabulary": dataclasses.asdict(vocabulary),
         }
-        if is_finished(folder, options, resume=resume, overwrite=overwrite, free=_FREE, starting_from=config.init):
+        if claim(folder, options, resume=resume, overwrite=overwrite, free=_FREE, starting_from=training.init):
             return _finished(folder)
         corpus = corpus if isinstance(corpus, TokenStore) else as_corpus(corpus)
         if overwrite:
             if isinstance(corpus, Corpus):
-                corpus.check()  # a missing file is told of before anything is removed
-            begin_anew(folder, _RESULT, options)
-        encoded = encode_text(corpus, folder / STORE if store is None else Path(store), *text, resume=resume, reporter=reporter)
-        training = _prepare(config, encoded, folder)
+                corpus.check()  # before anything is removed
+            start_over(folder, RESULT_FILES, options)
+        place = folder / STORE if store is None else Path(store)
+        encoded, reused = prepare_store(corpus, place, tokenizer, vocabulary, resume=resume, progress=reporter.encoding)
+        reporter.encoded(encoded, reused)
+        run = _prepare(config, training, encoded, folder)
         mark(folder, options)
-        progress = Progress(text=encoded.header["checksums"]["ids"])
+        state = TrainingState(encoded.header["checksums"]["ids"], run.start)
         if (folder / CHECKPOINT).exists():
-            progress = _continue(folder / CHECKPOINT, training.loop, progress.text)
-        progress = _run(training, progress, folder, reporter, keep)
-        vectors = _result(training, encoded, progress, options)
-        if not keep:
+            state = _resume(folder / CHECKPOINT, run.trainer, state)
+        state = _train(run, state, folder, reporter, keep=out is not None)
+        vectors = _result(run, encoded, state, options)
+        if out is None:
             return vectors
         write_folder(vectors, folder)
         return _finished(folder)
 
 
 def _finished(folder: Path) -> Vectors:
-    """Load a result; the checkpoints that led to it, which a kill just before may have left, are of no more use."""
+    """Load a result, and remove checkpoints that a kill may have left beside it."""
     for name in (CHECKPOINT, BEST):
         remove(folder / name)
     return load_vectors(folder)
@@ -121,203 +141,200 @@ def _finished(folder: Path) -> Vectors:
 # ---- text and matrices --------------------------------------------------------------------------------------------------------------
 
 
-def encode_text(
-    corpus: Corpus | TokenStore, path: Path, tokenizer: TokenizerConfig, vocabulary: VocabularyConfig, *, resume: bool, reporter: Reporter
-) -> TokenStore:
-    """Encode the corpus, or take the store that is there: of the same text, or of text that can be read only once and was."""
-    if isinstance(corpus, TokenStore):
-        store, reused = corpus, True
-    elif resume and corpus.fingerprint() is None and (path / "store.json").exists():
-        store, reused = TokenStore.open(path), True
-    else:
-        store, reused = open_or_build_store(corpus, path, tokenizer, vocabulary, progress=reporter.encoding)
-    reporter.encoded(store, reused)
-    return store
-
-
 @dataclass(frozen=True)
-class _Training:
-    """A loop with what is needed around it."""
+class _Run:
+    """A trainer and what belongs to its rows."""
 
-    loop: Loop
-    held: Text | None
+    trainer: NegativeSampling
+    validation: Split | None
     tokens: list[str]
     counts: np.ndarray
-    shown: slice | np.ndarray  # the rows of words, in the order in which they are shown
+    returned: slice | np.ndarray  # the rows to return, in the order to return them
+    start: str  # checksum of what the rows mean and start from
 
 
-def _prepare(config: VectorConfig, store: TokenStore, folder: Path) -> _Training:
+def _prepare(config: VectorConfig, training: VectorTrainingConfig, store: TokenStore, folder: Path) -> _Run:
+    """Allocate and initialise the matrices: the rows of the store's vocabulary, then those of words that only `init` has."""
     seen = trained_counts(store)
     tokens, counts = list(store.vocabulary.tokens), seen
-    learns = np.ones(len(tokens), np.uint8)
-    init = _load_init(config)
+    trainable = np.ones(len(tokens), np.uint8)
+    init = None if training.init is None else _load_init(training.init, config.dim)
     if init is not None:
         known = set(tokens)
         extra = [row for row, token in enumerate(init.tokens) if token not in known]
         tokens += [init.tokens[row] for row in extra]
         counts = np.concatenate([counts, init.counts[extra]])
-    source, target = allocate(len(tokens), config.dim), allocate(len(tokens), config.dim)
-    _initialise(source, config)
+    arrays = {name: allocate(len(tokens), config.dim) for name in ("input", "output")}
+    _initialise(arrays["input"], config.dim, training.seed)
+    start = checksum(json.dumps(tokens).encode())
     if init is not None:
-        known_rows = _copy_rows(init, tokens, source, target, config.dim)
-        if config.freeze_init:
-            learns[known_rows[: len(learns)]] = 0
-    text, held = _split(config, store, folder)
-    return _Training(Loop(config, seen, text, source, target, learns), held, tokens, counts, shown_rows(store.vocabulary, counts))
+        copied = _copy_rows(init, tokens, arrays, config.dim)
+        if training.freeze_init:
+            trainable[copied[: len(trainable)]] = 0
+        start = checksum(start.encode(), json.dumps(init.tokens).encode(), init.matrix, b"" if init.output is None else init.output)
+    split, validation = _splits(training, store, folder)
+    trainer = NegativeSampling(config, training, split, seen, trainable, arrays)
+    return _Run(trainer, validation, tokens, counts, returned_rows(store.vocabulary, counts), start)
 
 
-def trained_counts(store: TokenStore) -> np.ndarray:
-    """The count of each id, int64 (V,), 0 for those that are not trained: special tokens, unless the text itself has them often enough."""
-    words, options = store.vocabulary, store.header["options"]["vocabulary"]
-    counts: np.ndarray = words.counts.copy()
-    specials = counts[: len(words.specials)]
-    specials[specials < options["min_count"]] = 0  # or one stray <unk> would make a word of all that are unknown
-    if not counts.any():
-        raise InputError(
-            f"{store.header['corpus']}: no word occurs {options['min_count']} times among {len(store.ids)} tokens; give a lower min_count"
-            + (" or a higher max_types, which leaves out rare words too" if options["max_types"] is not None else "")
-        )
-    return counts
+def _load_init(path: str, dim: int) -> Vectors:
+    """Load the vectors to start from.
 
-
-def _load_init(config: VectorConfig) -> Vectors | None:
-    """The vectors to start from, checked."""
-    if config.init is None:
-        return None
-    init = load_vectors(config.init)
+    Raises:
+        FormatError: a row holds NaN or infinity.
+        ConfigError: they have another number of dimensions.
+    """
+    init = load_vectors(path)
     if not np.isfinite(init.matrix).all():
         row = int(np.flatnonzero(~np.isfinite(init.matrix).all(axis=1))[0])
-        raise FormatError(f"{config.init}: the row of {init.tokens[row]!r} holds NaN or infinity; leave such rows out")
-    if init.dim != config.dim:
-        raise ConfigError(f"{config.init}: vectors of {init.dim} dimensions, but dim is {config.dim}; give dim {init.dim}")
+        raise FormatError(f"{path}: the row of {init.tokens[row]!r} holds NaN or infinity; leave such rows out")
+    if init.dim != dim:
+        raise ConfigError(f"{path}: vectors of {init.dim} dimensions, but dim is {dim}; give dim {init.dim}")
     return init
 
 
-def shown_rows(words: Vocabulary, counts: np.ndarray) -> slice | np.ndarray:
-    """The rows that are words, most frequent first: all but the special tokens that never occur, which nobody trains.
-
-    Args:
-        words: the store's vocabulary.
-        counts: int64 (V,), of its tokens and then of those that only `init` has.
-
-    Returns:
-        A slice where the rows lie in that order already, so that a view will do.
-    """
-    rows = np.array([row for row in range(len(counts)) if row >= len(words.specials) or counts[row] > 0], np.int64)
-    rows = rows[np.argsort(-counts[rows], kind="stable")]
-    return slice(int(rows[0]), len(counts)) if (np.diff(rows) == 1).all() and rows[-1] == len(counts) - 1 else rows
-
-
-def _initialise(source: np.ndarray, config: VectorConfig) -> None:
-    """word2vec's start: inputs uniform in +-0.5 / dim, outputs zero."""
-    random = np.random.default_rng(config.seed)
+def _initialise(matrix: np.ndarray, dim: int, seed: int) -> None:
+    """Fill the input matrix as word2vec does, uniformly in +-0.5 / dim; the output matrix stays zero."""
+    random = np.random.default_rng(seed)
     step = 1 << 14
-    for first in range(0, len(source), step):
-        rows = source[first : first + step]
-        rows[:, : config.dim] = (random.random((len(rows), config.dim), np.float32) - np.float32(0.5)) / np.float32(config.dim)
+    for first in range(0, len(matrix), step):
+        rows = matrix[first : first + step]
+        rows[:, :dim] = (random.random((len(rows), dim), np.float32) - np.float32(0.5)) / np.float32(dim)
 
 
-def _copy_rows(init: Vectors, tokens: list[str], source: np.ndarray, target: np.ndarray, dim: int) -> np.ndarray:
-    """Copy the rows that `init` has; returns bool (V,), which those are."""
+def _copy_rows(init: Vectors, tokens: list[str], arrays: dict[str, np.ndarray], dim: int) -> np.ndarray:
+    """Copy the rows of the tokens that `init` has; returns which those are, bool (V,)."""
     rows = np.array([init.index.get(token, -1) for token in tokens], np.int64)
     known = rows >= 0
-    source[known, :dim] = init.matrix[rows[known]]
+    arrays["input"][known, :dim] = init.matrix[rows[known]]
     if init.output is not None:
-        target[known, :dim] = init.output[rows[known]]
+        arrays["output"][known, :dim] = init.output[rows[known]]
     return known
 
 
-def _split(config: VectorConfig, store: TokenStore, folder: Path) -> tuple[Text, Text | None]:
-    """The text to train on, and the text held out."""
-    ids, starts = _readonly(store.ids), _readonly(store.starts)
-    if config.valid is None:
-        return Text(ids, starts, cut(0, len(ids))), None
-    if config.valid_fraction is not None:
-        trained, held = hold_out(len(ids), config.valid_fraction, config.seed)
-        if not trained or not held:
-            raise ConfigError(f"valid is {config.valid}: nothing is left to train on or to hold out in a text of {len(ids)} tokens")
-        return Text(ids, starts, trained), Text(ids, starts, held)
-    other = encode_corpus(open_corpus(str(config.valid)), store, folder / VALID)
-    return Text(ids, starts, cut(0, len(ids))), Text(_readonly(other.ids), _readonly(other.starts), cut(0, len(other.ids)))
+def _splits(training: VectorTrainingConfig, store: TokenStore, folder: Path) -> tuple[Split, Split | None]:
+    """Return the training split and the validation split."""
+    text, tokens = _text(store), len(store.ids)
+    if training.valid is None:
+        return Split(text, cut_jobs(0, tokens)), None
+    if training.valid_fraction is not None:
+        train, held = hold_out(tokens, training.valid_fraction, training.seed)
+        if not train or not held:
+            raise ConfigError(f"valid is {training.valid}: nothing is left for training or for validation in a text of {tokens} tokens")
+        return Split(text, train), Split(text, held)
+    other = encode_corpus(open_corpus(str(training.valid)), store, folder / VALID)
+    return Split(text, cut_jobs(0, tokens)), Split(_text(other), cut_jobs(0, len(other.ids)))
 
 
-def _readonly(array: np.ndarray) -> np.ndarray:
-    """A plain read-only view, so that kernels are compiled for one kind of array, memory-mapped or not."""
-    view = np.asarray(array).view(np.ndarray)
-    view.flags.writeable = False
-    return view
+def _text(store: TokenStore) -> Text:
+    """View the arrays of a store as plain read-only arrays, so that memory-mapped or not the same compiled kernel fits."""
+    views = [np.asarray(array).view(np.ndarray) for array in (store.ids, store.starts)]
+    for view in views:
+        view.flags.writeable = False
+    return Text(*views)
 
 
 # ---- epochs -------------------------------------------------------------------------------------------------------------------------
 
 
-def _continue(checkpoint: Path, loop: Loop, text: str) -> Progress:
-    """Take up a checkpoint, but for one of another text: the jobs that it counts would be others."""
-    progress = load_checkpoint(checkpoint, loop.source, loop.target)
-    if progress.text != text:
-        raise ConfigError(f"{checkpoint}: was made with another text; give the same one to resume, or --overwrite to begin anew")
-    return progress
+def _resume(checkpoint: Path, trainer: NegativeSampling, fresh: TrainingState) -> TrainingState:
+    """Load a checkpoint into the trainer.
+
+    Raises:
+        ConfigError: it belongs to another text, other tokens or other initial vectors than the state of a fresh training.
+    """
+    saved = read_state(checkpoint)
+    if saved.text != fresh.text:
+        raise ConfigError(f"{checkpoint}: was made with another text; give the same text to resume, or --overwrite to start again")
+    if saved.start != fresh.start:
+        raise ConfigError(
+            f"{checkpoint}: was made with another vocabulary or other initial vectors; give the same vectors as init to resume, "
+            "or --overwrite to start again"
+        )
+    return load_checkpoint(checkpoint, trainer.arrays)
 
 
-def _run(training: _Training, progress: Progress, folder: Path, reporter: Reporter, keep: bool) -> Progress:
-    """Train to the end, with a checkpoint on a timer, at every epoch, and at Ctrl-C."""
-    loop, config = training.loop, training.loop.config
+def _train(run: _Run, state: TrainingState, folder: Path, reporter: VectorReporter, *, keep: bool) -> TrainingState:
+    """Train to the end, with a checkpoint on a timer, after every epoch, and at Ctrl-C."""
+    trainer, training = run.trainer, run.trainer.training
+    jobs = len(trainer.split.jobs)
 
     def save() -> None:
         if keep:
-            save_checkpoint(folder / CHECKPOINT, progress, loop.source, loop.target)
+            save_checkpoint(folder / CHECKPOINT, state, trainer.arrays)
 
-    def tick(now: Progress, fraction: float) -> None:
-        reporter.working(now, fraction, loop)
+    def tick(now: TrainingState, fraction: float) -> None:
+        reporter.working(_progress(trainer, now, fraction))
 
-    write_log(folder, progress.history)
+    write_log(folder, state.history)
     try:
-        while progress.epoch < config.epochs and not _out_of_patience(progress, config):
-            loop.advance(progress, time.monotonic() + 60 * config.checkpoint_minutes, tick)
-            if progress.job < len(loop.text.jobs):
+        while state.epoch < training.epochs and not _out_of_patience(state, training):
+            trainer.train(state, time.monotonic() + 60 * training.checkpoint_minutes, tick)
+            if state.job < jobs:
                 save()
                 continue
-            loop.check(progress)
-            record = describe_epoch(progress, loop, loop.evaluate(training.held) if training.held else None)
-            history = [*progress.history, record]
-            if config.patience is not None and min(history, key=lambda past: past["valid_loss"]) is record:
-                progress.best_epoch = progress.epoch
-                save_checkpoint(folder / BEST, progress, loop.source, loop.target)
-            progress = Progress(progress.text, epoch=progress.epoch + 1, history=history, best_epoch=progress.best_epoch)
+            trainer.check(state)
+            record = _epoch_record(trainer, state, trainer.evaluate(run.validation) if run.validation else None)
+            history = [*state.history, record]
+            if training.patience is not None and min(history, key=lambda past: past["valid_loss"]) is record:
+                state.best_epoch = state.epoch
+                save_checkpoint(folder / BEST, state, trainer.arrays)
+            state = TrainingState(state.text, state.start, state.epoch + 1, history=history, best_epoch=state.best_epoch)
             save()
-            write_log(folder, progress.history)
+            write_log(folder, state.history)
             reporter.epoch(record)
-    except KeyboardInterrupt:  # no job is half done now
+    except KeyboardInterrupt:  # jobs are finished before this is raised
         save()
-        where = f"epoch {progress.epoch + 1}, {progress.job} of {len(loop.text.jobs)} pieces done"
-        how = "saved; the same command with --resume goes on" if keep else "nothing is saved, since no output folder was given"
+        where = f"epoch {state.epoch + 1}, {state.job} of {jobs} jobs done"
+        how = "saved; the same command with --resume continues" if keep else "nothing is saved, since no output folder was given"
         raise InterruptedRun(f"interrupted in {where}: {how}") from None
-    if progress.best_epoch is not None and progress.best_epoch != progress.epoch - 1:
-        load_checkpoint(folder / BEST, loop.source, loop.target)
-    return progress
+    if state.best_epoch is not None and state.best_epoch != state.epoch - 1:
+        load_checkpoint(folder / BEST, trainer.arrays)
+    return state
 
 
-def _out_of_patience(progress: Progress, config: VectorConfig) -> bool:
-    return config.patience is not None and progress.best_epoch is not None and progress.epoch - 1 - progress.best_epoch >= config.patience
+def _out_of_patience(state: TrainingState, training: VectorTrainingConfig) -> bool:
+    return training.patience is not None and state.best_epoch is not None and state.epoch - 1 - state.best_epoch >= training.patience
 
 
-def _result(training: _Training, store: TokenStore, progress: Progress, options: dict[str, Any]) -> Vectors:
-    """The trained rows as `Vectors`, most frequent first; views of the matrices, not copies."""
-    loop, config, shown = training.loop, training.loop.config, training.shown
+def _progress(trainer: NegativeSampling, state: TrainingState, fraction: float) -> VectorProgress:
+    tokens, epochs = trainer.split.tokens, trainer.training.epochs
+    done = fraction * tokens
+    speed = done / state.seconds if state.seconds else 0.0
+    left = ((epochs - state.epoch) * tokens - done) / speed if speed else 0.0
+    return VectorProgress(state.epoch + 1, fraction, state.loss / max(1, state.terms), speed, trainer.rate(state.epoch, int(done)), left)
+
+
+def _epoch_record(trainer: NegativeSampling, state: TrainingState, valid_loss: float | None) -> dict[str, Any]:
+    """Describe a finished epoch, as training.jsonl shows it."""
+    return {
+        "epoch": state.epoch + 1,
+        "loss": state.loss / state.terms if state.terms else None,
+        **({} if valid_loss is None else {"valid_loss": valid_loss}),
+        "raw_words": trainer.split.tokens,
+        "effective_words": state.words,
+        "terms": state.terms,
+        "seconds": round(state.seconds, 3),
+        "learning_rate": trainer.rate(state.epoch + 1, 0),
+    }
+
+
+def _result(run: _Run, store: TokenStore, state: TrainingState, options: dict[str, Any]) -> Vectors:
+    """Make `Vectors` of the trained rows, by descending count; views of the matrices, not copies."""
+    arrays, dim, rows = run.trainer.arrays, run.trainer.config.dim, run.returned
     metadata = {
-        "corpus": {name: store.header[name] for name in ("fingerprint", "documents", "tokens", "checksums", "tokenizer", "vocabulary")},
-        "segmenter": None if store.tokenizer.segmenter is None else dataclasses.asdict(store.tokenizer.segmenter),
+        **text_metadata(store),
         "options": options,
-        "loss": [record["loss"] for record in progress.history],
-        "valid_loss": [record["valid_loss"] for record in progress.history if "valid_loss" in record],
-        "best_epoch": None if progress.best_epoch is None else progress.best_epoch + 1,
+        "loss": [record["loss"] for record in state.history],
+        "valid_loss": [record["valid_loss"] for record in state.history if "valid_loss" in record],
+        "best_epoch": None if state.best_epoch is None else state.best_epoch + 1,
         "versions": {"lexloom": __version__, "numpy": np.__version__},
     }
     return Vectors(
-        [training.tokens[row] for row in np.arange(len(training.tokens))[shown]],
-        loop.source[shown, : config.dim],
-        training.counts[shown],
-        output=loop.target[shown, : config.dim] if config.keep_output else None,
+        [run.tokens[row] for row in np.arange(len(run.tokens))[rows]],
+        arrays["input"][rows, :dim],
+        run.counts[rows],
+        output=arrays["output"][rows, :dim] if run.trainer.training.keep_output else None,
         tokenizer=store.tokenizer.json,
         metadata=metadata,
     )

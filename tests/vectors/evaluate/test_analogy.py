@@ -10,6 +10,7 @@ from lexloom.errors import ConfigError, UnknownWordError
 from lexloom.vectors.evaluate import evaluate_analogy
 from lexloom.vectors.evaluate.analogy import Words
 from lexloom.vectors.evaluate.items import Questions
+from lexloom.vectors.search import WordPolicy
 from lexloom.vectors.table import Vectors
 
 
@@ -55,13 +56,13 @@ def test_answers_are_counted_by_section_and_in_all(questions, method):
 
 
 def test_zero_counts_unknown_questions_as_wrong(questions):
-    total = evaluate_analogy(planted(), questions, unknown="zero").total
+    total = evaluate_analogy(planted(), questions, policy=WordPolicy(unknown="zero")).total
     assert (total.covered, total.scored, total.correct) == (5, 6, 3)
 
 
 def test_error_raises_on_an_unknown_word(questions):
     with pytest.raises(UnknownWordError, match="'Oslo'"):
-        evaluate_analogy(planted(), questions, unknown="error")
+        evaluate_analogy(planted(), questions, policy=WordPolicy(unknown="error"))
 
 
 def test_a_file_of_one_kind_has_no_kinds(tmp_path):
@@ -83,7 +84,7 @@ def test_case_is_folded_in_questions_and_answers(tmp_path):
     file = tmp_path / "q.txt"
     file.write_text("FRANCE paris Italy rome\n")
     assert evaluate_analogy(planted(), file).total.covered == 0
-    assert evaluate_analogy(planted(), file, ignore_case=True).total.correct == 1
+    assert evaluate_analogy(planted(), file, policy=WordPolicy(ignore_case=True)).total.correct == 1
 
 
 def test_another_spelling_of_the_answer_is_right_and_of_the_question_no_candidate(tmp_path):
@@ -94,7 +95,7 @@ def test_another_spelling_of_the_answer_is_right_and_of_the_question_no_candidat
     file = tmp_path / "q.txt"
     file.write_text("france Paris italy Rome\n")
     assert evaluate_analogy(vectors, file).total.correct == 0
-    assert evaluate_analogy(vectors, file, ignore_case=True).total.correct == 1
+    assert evaluate_analogy(vectors, file, policy=WordPolicy(ignore_case=True)).total.correct == 1
 
 
 def test_an_unknown_method_is_refused(questions):
@@ -115,5 +116,5 @@ def test_answers_agree_with_brute_force(seed, v, n):
         scores = unit @ (unit[b] - unit[a] + unit[c])
         scores[[a, b, c]] = -np.inf
         expected.append(scores.argmax() == d and len({a, b, c, d}) == len({a, b, c}) + 1)
-    answers = Words(vectors, questions, unknown="skip", ignore_case=False).answer("add")
+    answers = Words(vectors, questions, WordPolicy()).answer("add")
     assert answers.tolist() == expected

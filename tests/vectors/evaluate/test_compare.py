@@ -5,6 +5,7 @@ import pytest
 
 from lexloom.errors import ConfigError, UnknownWordError
 from lexloom.vectors.evaluate import compare, evaluate_analogy, evaluate_similarity
+from lexloom.vectors.search import WordPolicy
 from lexloom.vectors.table import Vectors
 
 
@@ -56,11 +57,11 @@ def test_nothing_to_compare_is_refused():
 
 
 def test_unknown_words_can_count_as_zero_for_every_set(sets, files):
-    result = compare(sets, similarity_files=[files[0]], analogy_files=[files[1]], unknown="zero")
+    result = compare(sets, similarity_files=[files[0]], analogy_files=[files[1]], policy=WordPolicy(unknown="zero"))
     assert [each.scored for each in result.similarity[0]] == [6, 6, 6]
     assert [each.total.scored for each in result.analogy[0]] == [4, 4, 4]
 
 
 def test_unknown_words_can_be_an_error(sets, files):
     with pytest.raises(UnknownWordError):
-        compare(sets, similarity_files=[files[0]], unknown="error")
+        compare(sets, similarity_files=[files[0]], policy=WordPolicy(unknown="error"))

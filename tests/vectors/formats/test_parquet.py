@@ -42,8 +42,8 @@ def test_groups_join_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, assert_
     ("columns", "message"),
     [
         ({"word": ["a"], "vector": [[1.0]]}, r"columns word \(String\).*expected token"),
-        ({"token": ["a", "b"], "vector": [[1.0, 2], [3.0]]}, "the vector of row 2 is not of 2 numbers"),
-        ({"token": ["a", "b"], "vector": [[1.0], None]}, "the vector of row 2 is not of 1 numbers"),
+        ({"token": ["a", "b"], "vector": [[1.0, 2], [3.0]]}, "the vector of row 2 does not have 2 numbers"),
+        ({"token": ["a", "b"], "vector": [[1.0], None]}, "the vector of row 2 does not have 1 numbers"),
         ({"token": ["a", None], "vector": [[1.0], [2.0]]}, "the token of row 2 is null"),
         ({"token": ["a"], "vector": [[1.0, None]]}, "contains null"),
     ],
@@ -55,7 +55,7 @@ def test_what_is_not_vectors_is_refused(tmp_path: Path, columns: dict[str, list]
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "v").write_bytes(b"PAR1" + bytes(50))
-    with pytest.raises(FormatError, match="Parquet file that is damaged"):
+    with pytest.raises(FormatError, match="damaged Parquet file"):
         load_vectors(tmp_path / "v")
 
 

@@ -38,10 +38,10 @@ def torch_zip() -> bytes:
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         ("2 2\na 1 2\n".encode("utf-16"), "UTF-16 text"),
         (b"Once upon a time there was a word.\nIt had no vector.\n", "text, but not vectors: line 1 is 'Once upon"),
-        (b"love\tsex\t6.77\ntiger\tcat\t7.35\n", "apart by tabs"),
+        (b"love\tsex\t6.77\ntiger\tcat\t7.35\n", "separated by tabs"),
         (b"tiger cat 7.35\nlove sex 6.77\n", "text, but not vectors"),
         (b"word,0.1,0.2\n", "text, but not vectors"),
-        (bytes(range(256)), "binary data of a kind"),
+        (bytes(range(256)), "binary data of a format"),
         (b"\n\n\n", "text, but not vectors"),
     ],
 )
@@ -68,8 +68,8 @@ def test_a_folder_of_something_else_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("x")
     with pytest.raises(FormatError, match=r"without model.safetensors \(it holds notes.md\)"):
         load_vectors(tmp_path)
-    (tmp_path / "lexloom.json").write_text(json.dumps({"kind": "lexloom store"}))
-    with pytest.raises(FormatError, match="its kind is 'lexloom store'"):
+    (tmp_path / "lexloom.json").write_text(json.dumps({"format": "lexloom store"}))
+    with pytest.raises(FormatError, match="its format is 'lexloom store', expected 'lexloom vectors'"):
         load_vectors(tmp_path)
 
 

@@ -61,9 +61,9 @@ def test_a_space_in_a_token_is_refused_where_it_cannot_be_read_back(tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "to", "message"),
     [
-        ("v.xyz", None, "the suffix '.xyz' names no format; say which: word2vec,"),
+        ("v.xyz", None, "the suffix '.xyz' belongs to no format; name one of word2vec,"),
         ("v", "word2vek", "format 'word2vek' is unknown; choose from"),
-        ("v.parquet.gz", None, "is not compressed from outside; leave .gz off"),
+        ("v.parquet.gz", None, "cannot be compressed; leave .gz off"),
         ("s3://bucket/v.txt", None, "local paths only"),
     ],
 )

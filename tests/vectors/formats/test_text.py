@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 import lexloom.vectors.formats.text as text_module
 from lexloom.errors import FormatError, InputError
-from lexloom.vectors.formats import load_vectors
-from lexloom.vectors.formats.text import parse_rows
+from lexloom.vectors.formats import load_vectors, save_vectors
+from lexloom.vectors.formats.text import decimals, parse_rows
+from lexloom.vectors.table import Vectors
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -138,3 +139,29 @@ def test_a_zip_of_one_opens_and_of_several_says_how(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds 2 files \(a.txt, b.txt\).*zip://a.txt::"):
         load_vectors(tmp_path / "2.zip")
     assert load_vectors(f"zip://b.txt::{tmp_path / '2.zip'}").tokens == ["the"]
+
+
+@pytest.mark.parametrize(
+    ("to", "content"),
+    [
+        ("word2vec", "2 2\nthe 0.1 -0.0\nNew_York 1e-45 3.0\n"),
+        ("fasttext-vec", "2 2\nthe 0.1 -0.0 \nNew_York 1e-45 3.0 \n"),
+        ("glove", "the 0.1 -0.0\nNew_York 1e-45 3.0\n"),
+    ],
+)
+def test_the_text_is_what_the_format_says(tmp_path: Path, to: str, content: str) -> None:
+    matrix = np.array([[0.1, -0.0], [1e-45, 3]], np.float32)
+    save_vectors(Vectors(["the", "New_York"], matrix), tmp_path / "v", to)
+    assert (tmp_path / "v").read_text() == content
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_subnormal=True), min_size=1, max_size=30))
+@settings(max_examples=50, deadline=None)
+def test_decimals_give_back_every_bit_and_are_as_short_as_numpys(numbers: list[float]) -> None:
+    rows = np.array(numbers, np.float32)[:, None]
+    lines = decimals(rows)
+    assert np.array_equal(np.array([float(line) for line in lines], np.float32).view(np.uint32), rows[:, 0].view(np.uint32))
+    for line, number in zip(lines, rows[:, 0], strict=True):
+        digits = line.split(b"e")[0].replace(b".", b"").replace(b"-", b"").strip(b"0")
+        shortest = np.format_float_scientific(number, unique=True, trim="-").split("e")[0].replace(".", "").replace("-", "").strip("0")
+        assert len(digits) <= len(shortest) or not np.isfinite(number)

@@ -8,6 +8,7 @@ import pytest
 
 from lexloom.errors import ConfigError, InputError, UnknownWordError
 from lexloom.vectors.plot import plot_vectors
+from lexloom.vectors.search import WordPolicy
 from lexloom.vectors.table import Vectors
 
 
@@ -78,11 +79,13 @@ def test_unknown_words_follow_the_policy(vectors, tmp_path):
     out = tmp_path / "p.png"
     with pytest.raises(UnknownWordError, match="'word99'"):
         plot_vectors(vectors, out, words=["the", "word99"])
-    assert plot_vectors(vectors, out, words=["the", "word99", "WORD1"], unknown="skip", ignore_case=True).points == 2
-    assert plot_vectors(vectors, out, words=["the", "word99"], unknown="zero").points == 2
+    assert plot_vectors(vectors, out, words=["the", "word99", "WORD1"], policy=WordPolicy(unknown="skip", ignore_case=True)).points == 2
+    assert plot_vectors(vectors, out, words=["the", "word99"], policy=WordPolicy(unknown="zero")).points == 2
 
 
-@pytest.mark.parametrize("choice", [{"top": 0}, {"words": []}, {"words": ["?"], "unknown": "skip"}, {"groups": {"none": []}}])
+@pytest.mark.parametrize(
+    "choice", [{"top": 0}, {"words": []}, {"words": ["?"], "policy": WordPolicy(unknown="skip")}, {"groups": {"none": []}}]
+)
 def test_nothing_to_plot_is_refused(vectors, tmp_path, choice):
     with pytest.raises(InputError, match="no words to plot"):
         plot_vectors(vectors, tmp_path / "p.png", **choice)

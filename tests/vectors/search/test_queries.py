@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lexloom.errors import ConfigError, InputError, UnknownWordError
-from lexloom.vectors.search import analogy, nearest, neighbors, neighbors_batch, odd_one_out, similarity
+from lexloom.vectors.search import WordPolicy, analogy, nearest, neighbors, neighbors_batch, odd_one_out, similarity
 from lexloom.vectors.table import Vectors
 
 
@@ -117,12 +117,12 @@ def test_an_unknown_method_is_refused(cloud):
 
 def test_the_odd_one_out_is_named(royals):
     assert odd_one_out(royals, ["king", "queen", "apple", "man"]) == "apple"
-    assert odd_one_out(royals, ["apple", "PEAR", "king"], ignore_case=True) == "king"
+    assert odd_one_out(royals, ["apple", "PEAR", "king"], policy=WordPolicy(ignore_case=True)) == "king"
 
 
 def test_the_odd_one_out_of_two_is_refused(royals):
     with pytest.raises(InputError, match="2 known words: expected three"):
-        odd_one_out(royals, ["king", "queen", "nothing"], unknown="skip")
+        odd_one_out(royals, ["king", "queen", "nothing"], policy=WordPolicy(unknown="skip"))
 
 
 @pytest.mark.parametrize(
@@ -138,17 +138,17 @@ def test_the_odd_one_out_of_two_is_refused(royals):
 def test_every_question_raises_on_an_unknown_word_and_folds_case_on_demand(royals, ask):
     with pytest.raises(UnknownWordError, match="'pear'"):
         ask(royals)
-    assert ask(royals, ignore_case=True)
+    assert ask(royals, policy=WordPolicy(ignore_case=True))
 
 
 def test_skip_gives_no_answer(royals):
-    assert neighbors(royals, "?", unknown="skip") == []
-    assert [len(answer) for answer in neighbors_batch(royals, ["king", "?"], 2, unknown="skip")] == [2, 0]
-    assert math.isnan(similarity(royals, "king", "?", unknown="skip"))
-    assert analogy(royals, "man", "king", "?", unknown="skip") == []
+    assert neighbors(royals, "?", policy=WordPolicy(unknown="skip")) == []
+    assert [len(answer) for answer in neighbors_batch(royals, ["king", "?"], 2, policy=WordPolicy(unknown="skip"))] == [2, 0]
+    assert math.isnan(similarity(royals, "king", "?", policy=WordPolicy(unknown="skip")))
+    assert analogy(royals, "man", "king", "?", policy=WordPolicy(unknown="skip")) == []
 
 
 def test_zero_answers_for_a_row_of_zeros(royals):
-    assert neighbors(royals, "?", 2, unknown="zero") == [("man", 0), ("woman", 0)]
-    assert similarity(royals, "king", "?", unknown="zero") == 0
-    assert odd_one_out(royals, ["man", "woman", "?"], unknown="zero") == "?"
+    assert neighbors(royals, "?", 2, policy=WordPolicy(unknown="zero")) == [("man", 0), ("woman", 0)]
+    assert similarity(royals, "king", "?", policy=WordPolicy(unknown="zero")) == 0
+    assert odd_one_out(royals, ["man", "woman", "?"], policy=WordPolicy(unknown="zero")) == "?"

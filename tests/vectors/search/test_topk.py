@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexloom.vectors.search import nearest, topk
+from lexloom.vectors.search.queries import answer_analogies
+from lexloom.vectors.search.topk import unit
 from lexloom.vectors.table import Vectors
 
 
@@ -62,6 +64,36 @@ def test_equal_rows_come_in_the_order_of_the_table(seed, width):
             kind = matrix[line[score == value][0]]
             same = np.flatnonzero((matrix == kind).all(axis=1))
             assert np.array_equal(line[score == value], same[: np.count_nonzero(score == value)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=tables_and_queries(), seed=st.integers(0, 2**32 - 1), scores_at_a_time=st.integers(1, 30))
+def test_analogies_agree_with_a_sort_of_all_scores_ties_by_row(case, seed, scores_at_a_time):
+    matrix, _, k = case
+    random = np.random.default_rng(seed)
+    asked = random.integers(len(matrix), size=(4, 3))
+    rows = unit(matrix)
+    for method in ("add", "multiply"):
+        with mock.patch.multiple(topk, _SCORES=scores_at_a_time, _BATCH=2, _SMALLEST_BLOCK=3):
+            questions = matrix[asked.T]  # (3, n, E)
+            indices, scores = answer_analogies(table(matrix), questions, k, exclude=asked, method=method)
+        for line, score, (a, b, c) in zip(indices, scores, asked, strict=True):
+            if method == "add":
+                [target] = unit((rows[b] - rows[a] + rows[c])[None])
+                truth = cosines_with(target, rows)
+            else:
+                near_a, near_b, near_c = ((cosines_with(rows[each], rows) + 1) / 2 for each in (a, b, c))
+                truth = near_b * near_c / (near_a + 0.001)
+            truth[[a, b, c]] = -np.inf
+            best = np.lexsort((np.arange(len(truth)), -truth))[:k]
+            found = truth[best] > -np.inf
+            assert line.tolist() == np.where(found, best, -1).tolist()
+            assert score.tolist() == truth[best].tolist()
+
+
+def cosines_with(direction, rows):
+    """The cosine of a unit vector with each unit row, summed in the same order wherever the row is."""
+    return np.clip(np.einsum("ve,ve->v", np.broadcast_to(direction, rows.shape), rows), -1, 1)
 
 
 def test_a_query_gets_the_same_bits_alone_and_in_a_batch():

@@ -1,4 +1,4 @@
-"""Judge vectors: similarity files, analogy files, and several vector sets side by side on what all of them cover."""
+"""Evaluate vectors on similarity and analogy files, one set or several side by side on the items that all of them cover."""
 
 from lexloom.vectors.evaluate.analogy import AnalogyResult, SectionResult, evaluate_analogy
 from lexloom.vectors.evaluate.compare import Comparison, compare

@@ -1,4 +1,4 @@
-"""Do the vectors answer "a is to b as c is to ?": accuracy a section and in all, with coverage, over all tokens as candidates."""
+"""Accuracy and coverage on analogy questions, "a is to b as c is to ?", per section and in total, with all tokens as candidates."""
 
 import math
 import os
@@ -9,21 +9,21 @@ import numpy as np
 
 from lexloom.vectors.evaluate.items import Questions, read_questions
 from lexloom.vectors.search.queries import AnalogyMethod, answer_analogies
-from lexloom.vectors.search.spelling import Found, UnknownPolicy, find_words, tokens_by_fold
+from lexloom.vectors.search.words import Found, WordPolicy, find_words, tokens_by_fold
 from lexloom.vectors.table import Vectors
 
-_SYNTACTIC_PREFIX = "gram"  # how the Google file names its syntactic sections
+_SYNTACTIC_PREFIX = "gram"  # of the syntactic sections in the Google file (Mikolov et al. 2013)
 
 
 @dataclass(frozen=True)
 class SectionResult:
-    """The questions of one section, or of several together.
+    """Counts over the questions of one or several sections.
 
     Attributes:
         name: the section's name.
         questions: questions in the file.
-        covered: questions of which the vectors have all four words.
-        scored: questions that count: the covered ones under `skip`, all under `zero`, the common ones in a comparison.
+        covered: questions whose four words the vectors all have.
+        scored: questions that count: the covered ones under `skip` (in a comparison, those covered by every set), otherwise all.
         correct: questions whose best candidate is the expected word.
     """
 
@@ -35,7 +35,7 @@ class SectionResult:
 
     @property
     def accuracy(self) -> float:
-        """`correct / scored`, NaN where nothing was scored."""
+        """`correct / scored`, NaN if nothing was scored."""
         return self.correct / self.scored if self.scored else math.nan
 
     def as_dict(self) -> dict[str, Any]:
@@ -46,14 +46,14 @@ class SectionResult:
 
 @dataclass(frozen=True)
 class AnalogyResult:
-    """How many questions of an analogy file the vectors answer.
+    """How many questions of an analogy file the vectors answer correctly.
 
     Attributes:
         file: the file's name.
         method: `add` or `multiply`.
         total: all questions.
-        semantic: all sections whose name does not begin with `gram`; None unless there are sections of both kinds.
-        syntactic: those whose name does; None likewise.
+        semantic: all sections whose name does not begin with `gram`; None unless the file has sections of both kinds.
+        syntactic: all sections whose name does; None unless the file has sections of both kinds.
         sections: each section, in the order of the file.
     """
 
@@ -80,47 +80,47 @@ def evaluate_analogy(
     vectors: Vectors,
     file: str | os.PathLike[str],
     *,
-    unknown: UnknownPolicy = "skip",
-    ignore_case: bool = False,
     method: AnalogyMethod = "add",
+    policy: WordPolicy = WordPolicy(),
 ) -> AnalogyResult:
-    """Answer the questions of an analogy file; every token but the question's own three words is a candidate.
+    """Answer the questions of an analogy file; every token except the question's own three words is a candidate.
 
     Args:
         vectors: the table.
-        file: lines of four words, and `: name` where a section begins.
-        unknown: questions with an unknown word are left out (`skip`), count as wrong (`zero`), or are an error (`error`).
-        ignore_case: whether words may take a spelling that differs in case. Then answers, too, are right if they casefold to the
-            expected word, and no other spelling of a question's word is a candidate.
+        file: lines of four words, and lines `: name` that begin a section.
         method: `add` (3CosAdd) or `multiply` (3CosMul).
+        policy: questions with an unknown word are left out (`skip`), count as wrong (`zero`), or are an error (`error`). With
+            `ignore_case` an answer is correct if it casefolds like the expected word, and other spellings of a question's own words are
+            not candidates.
 
     Raises:
         InputError: the file cannot be read or has a malformed line.
         UnknownWordError: a word is unknown, under `error`.
-        ConfigError: there is no such method or policy.
+        ConfigError: there is no such method.
     """
     questions = read_questions(file)
-    words = Words(vectors, questions, unknown=unknown, ignore_case=ignore_case)
-    scored = words.covered if unknown == "skip" else np.ones_like(words.covered)
-    return score(questions, words.answer(method), words.covered, scored, method)
+    words = Words(vectors, questions, policy)
+    return score(questions, words.answer(method), words.covered, words.kept, method)
 
 
 class Words:
-    """The words of an analogy file, found in one table; each is looked up once, however many questions it is in.
+    """The words of an analogy file, each looked up once in a table.
 
     Attributes:
         covered: bool (n,), whether the table has all four words of a question.
+        kept: bool (n,), whether the question counts under the policy.
     """
 
-    def __init__(self, vectors: Vectors, questions: Questions, *, unknown: UnknownPolicy, ignore_case: bool) -> None:
+    def __init__(self, vectors: Vectors, questions: Questions, policy: WordPolicy) -> None:
         unique = {word: number for number, word in enumerate(dict.fromkeys(w for words in questions.words for w in words))}
-        self._vectors, self._ignore_case = vectors, ignore_case
-        self._found: Found = find_words(vectors, list(unique), unknown=unknown, ignore_case=ignore_case)
+        self._vectors, self._ignore_case = vectors, policy.ignore_case
+        self._found: Found = find_words(vectors, list(unique), policy.or_skip())
         self._numbers = np.array([[unique[word] for word in words] for words in questions.words], np.int64)  # (n, 4)
         self.covered: np.ndarray = np.all(self._found.known[self._numbers], axis=1)
+        self.kept: np.ndarray = np.all(self._found.kept[self._numbers], axis=1)
 
     def answer(self, method: AnalogyMethod) -> np.ndarray:
-        """Say of each question whether the best candidate is the expected word; an uncovered one is not answered. bool (n,)."""
+        """Tell for each question whether the best candidate is the expected word, bool (n,); False for uncovered questions."""
         correct = np.zeros(len(self.covered), bool)
         asked = self._numbers[self.covered]  # (m, 4)
         spellings = self._spellings()  # (words, x)
@@ -131,7 +131,7 @@ class Words:
         return correct
 
     def _spellings(self) -> np.ndarray:
-        """The rows that count as each word: its own, or all that casefold alike; int64 (words, x), -1 fills up."""
+        """The rows that count as each word: its own, or all that casefold like it; int64 (words, x), padded with -1."""
         if not self._ignore_case:
             return self._found.indices[:, None]
         variants = tokens_by_fold(self._vectors, self._found.tokens)
@@ -141,7 +141,7 @@ class Words:
 
 
 def score(questions: Questions, correct: np.ndarray, covered: np.ndarray, scored: np.ndarray, method: AnalogyMethod) -> AnalogyResult:
-    """Count the answers of each section and in all, over the questions marked in `scored`, bool (n,)."""
+    """Count the answers per section and in total, over the questions marked in `scored`, bool (n,)."""
 
     def count(name: str, chosen: np.ndarray) -> SectionResult:
         parts = (chosen, chosen & covered, chosen & scored, chosen & scored & correct)

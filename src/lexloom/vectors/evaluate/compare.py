@@ -1,4 +1,4 @@
-"""Several vector sets side by side, on the pairs and questions that every one of them covers."""
+"""Several vector sets side by side, on the pairs and questions that all of them cover."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,17 @@ from lexloom.errors import ConfigError
 from lexloom.vectors.evaluate import analogy, similarity
 from lexloom.vectors.evaluate.items import read_pairs, read_questions
 from lexloom.vectors.search.queries import AnalogyMethod
-from lexloom.vectors.search.spelling import UnknownPolicy
+from lexloom.vectors.search.words import WordPolicy
 from lexloom.vectors.table import Vectors
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What several vector sets score on the same items.
+    """The results of several vector sets on the same items.
 
     Attributes:
-        names: the sets' names.
-        similarity: for each similarity file a result a set, in the order of `names`; `covered` is the set's own, `scored` common.
+        names: the names of the sets.
+        similarity: for each similarity file one result per set, in the order of `names`; `covered` is the set's own, `scored` common.
         analogy: the same for each analogy file.
     """
 
@@ -43,23 +43,20 @@ def compare(
     *,
     similarity_files: Sequence[str | os.PathLike[str]] = (),
     analogy_files: Sequence[str | os.PathLike[str]] = (),
-    unknown: UnknownPolicy = "skip",
-    ignore_case: bool = False,
     method: AnalogyMethod = "add",
+    policy: WordPolicy = WordPolicy(),
     seed: int = 1,
 ) -> Comparison:
-    """Judge several vector sets on the same items, by default those of their common vocabulary.
+    """Evaluate several vector sets on the same items, by default those whose words are in every vocabulary.
 
-    The candidates of an analogy stay all tokens of each set, so a larger vocabulary is a harder test.
+    The candidates of an analogy are all tokens of each set, so a larger vocabulary makes the questions harder.
 
     Args:
         sets: the vector sets by name.
-        similarity_files: as `evaluate_similarity` reads them.
-        analogy_files: as `evaluate_analogy` reads them.
-        unknown: an item with a word that any of the sets lacks is left out for all (`skip`), scored as `evaluate_similarity` and
-            `evaluate_analogy` do (`zero`), or an error (`error`).
-        ignore_case: as in `evaluate_similarity` and `evaluate_analogy`.
-        method: as in `evaluate_analogy`.
+        similarity_files: as for `evaluate_similarity`.
+        analogy_files: as for `evaluate_analogy`.
+        method: as for `evaluate_analogy`.
+        policy: as for both; an item with a word that any of the sets lacks is left out for all of them under `skip`.
         seed: of the bootstrap, which draws the same pairs for every set.
 
     Raises:
@@ -72,30 +69,24 @@ def compare(
     tables = list(sets.values())
     return Comparison(
         tuple(sets),
-        tuple(_compare_similarity(tables, file, unknown, ignore_case, seed) for file in similarity_files),
-        tuple(_compare_analogy(tables, file, unknown, ignore_case, method) for file in analogy_files),
+        tuple(_compare_similarity(tables, file, policy, seed) for file in similarity_files),
+        tuple(_compare_analogy(tables, file, policy, method) for file in analogy_files),
     )
 
 
 def _compare_similarity(
-    tables: Sequence[Vectors], file: str | os.PathLike[str], unknown: UnknownPolicy, ignore_case: bool, seed: int
+    tables: Sequence[Vectors], file: str | os.PathLike[str], policy: WordPolicy, seed: int
 ) -> tuple[similarity.SimilarityResult, ...]:
     pairs = read_pairs(file)
-    predictions = [similarity.predict(table, pairs, unknown=unknown, ignore_case=ignore_case) for table in tables]
-    scored = _scored([covered for _, covered in predictions], unknown)
-    return tuple(similarity.score(pairs, predicted, covered, scored, seed=seed) for predicted, covered in predictions)
+    predictions = [similarity.predict(table, pairs, policy) for table in tables]
+    scored = np.logical_and.reduce([kept for *_, kept in predictions])
+    return tuple(similarity.score(pairs, predicted, covered, scored, seed=seed) for predicted, covered, _ in predictions)
 
 
 def _compare_analogy(
-    tables: Sequence[Vectors], file: str | os.PathLike[str], unknown: UnknownPolicy, ignore_case: bool, method: AnalogyMethod
+    tables: Sequence[Vectors], file: str | os.PathLike[str], policy: WordPolicy, method: AnalogyMethod
 ) -> tuple[analogy.AnalogyResult, ...]:
     questions = read_questions(file)
-    words = [analogy.Words(table, questions, unknown=unknown, ignore_case=ignore_case) for table in tables]
-    scored = _scored([each.covered for each in words], unknown)
+    words = [analogy.Words(table, questions, policy) for table in tables]
+    scored = np.logical_and.reduce([each.kept for each in words])
     return tuple(analogy.score(questions, each.answer(method), each.covered, scored, method) for each in words)
-
-
-def _scored(covered: Sequence[np.ndarray], unknown: UnknownPolicy) -> np.ndarray:
-    """Mark the items that count: under `skip` those that every set covers, otherwise all; bool (n,)."""
-    common: np.ndarray = np.logical_and.reduce(list(covered))
-    return common if unknown == "skip" else np.ones_like(common)

@@ -1,4 +1,4 @@
-"""Read the files that vectors are judged by: pairs of words with a score, and analogy questions in sections."""
+"""Read test sets for vectors: pairs of words with a score, and analogy questions in sections."""
 
 import os
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ UNNAMED_SECTION = "(no section)"
 
 @dataclass(frozen=True)
 class Pairs:
-    """A similarity file: n pairs of words and what people said of each.
+    """A similarity file: n pairs of words with scores given by people.
 
     Attributes:
         file: its name.
         left: n words.
         right: n words.
-        scores: float64 (n,), in the file's own unit; higher is more alike.
+        scores: float64 (n,), in the file's own unit; higher means more similar.
     """
 
     file: str
@@ -36,7 +36,7 @@ class Questions:
     Attributes:
         file: its name.
         words: n quadruples.
-        names: the sections' names in the order of the file.
+        names: the names of the sections, in the order of the file.
         sections: int64 (n,), the section of each question.
     """
 
@@ -47,12 +47,12 @@ class Questions:
 
 
 def read_pairs(file: str | os.PathLike[str]) -> Pairs:
-    """Read a similarity file: word, word, score in a line, by tab, comma or spaces; more fields may follow.
+    """Read a similarity file: lines of word, word, score, separated by a tab, a comma or spaces; more fields may follow.
 
-    Empty lines and lines that begin with # are passed over, and so is a first line whose third field is no number (a header).
+    Skips empty lines, lines that begin with #, and a first line whose third field is not a number (a header).
 
     Raises:
-        InputError: the file cannot be read or holds no pair, or a line is malformed (with its number).
+        InputError: the file cannot be read or has no pairs, or a line is malformed (the message has its number).
     """
     name = os.fspath(file)
     left, right, scores = [], [], []
@@ -60,7 +60,7 @@ def read_pairs(file: str | os.PathLike[str]) -> Pairs:
     for number, line in _lines(name):
         fields = _fields(line)
         if len(fields) < 3 or not all(fields[:3]):
-            raise InputError(f"{name}:{number}: expected word, word, score by tab, comma or spaces, found {line[:80]!r}")
+            raise InputError(f"{name}:{number}: expected word, word, score, separated by a tab, a comma or spaces, found {line[:80]!r}")
         score = _number(fields[2])
         if score is not None:
             left.append(fields[0])
@@ -75,13 +75,12 @@ def read_pairs(file: str | os.PathLike[str]) -> Pairs:
 
 
 def read_questions(file: str | os.PathLike[str]) -> Questions:
-    """Read an analogy file: four words a line, and `: name` where a section begins.
+    """Read an analogy file: lines of four words, and lines `: name` that begin a section.
 
-    Empty lines and lines that begin with # or // are passed over. Questions ahead of any section are gathered under a name in
-    brackets.
+    Skips empty lines and lines that begin with # or //. Questions before the first section belong to a section named `(no section)`.
 
     Raises:
-        InputError: the file cannot be read or holds no question, or a line is malformed (with its number).
+        InputError: the file cannot be read or has no questions, or a line is malformed (the message has its number).
     """
     name = os.fspath(file)
     words: list[tuple[str, str, str, str]] = []
@@ -107,7 +106,7 @@ def read_questions(file: str | os.PathLike[str]) -> Questions:
 
 
 def _lines(name: str) -> Iterator[tuple[int, str]]:
-    """Number and stripped text of each line that is neither empty nor a comment; bytes that are not UTF-8 stay as surrogates."""
+    """Yield number and stripped text of each line that is neither empty nor a comment; invalid UTF-8 is kept as surrogates."""
     with open_bytes(name) as stream:
         text = stream.read().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     for number, line in enumerate(text.split("\n"), 1):

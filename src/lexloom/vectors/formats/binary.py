@@ -1,6 +1,6 @@
-"""Read and write word2vec's binary format: `V E` in text, then for each row the token, a space and E little-endian float32.
+"""Read and write word2vec's binary format: `V E` as text, then for each row the token, a space and E little-endian float32.
 
-word2vec.c writes a newline after each row, others do not; both are read.
+word2vec.c writes a newline after each row, other tools do not; both are read.
 """
 
 from pathlib import Path
@@ -8,49 +8,50 @@ from pathlib import Path
 import numpy as np
 
 from lexloom.errors import FormatError
-from lexloom.vectors.formats.gather import Gatherer
-from lexloom.vectors.formats.recognize import Kind
-from lexloom.vectors.formats.source import TOKEN_ERRORS, Source
-from lexloom.vectors.formats.writing import encode_tokens, open_target, row_blocks
+from lexloom.files import ByteStream, open_target
+from lexloom.vectors.formats.recognize import Header
+from lexloom.vectors.formats.rows import TOKEN_ERRORS, Gatherer, Loaded, Request, encode_tokens, row_blocks
 from lexloom.vectors.table import Vectors
 
-_BLOCK = 1 << 18  # pieces that stay in the cache while they are cut and joined: twice as fast as 4 MB
+_BLOCK = 1 << 18  # blocks that stay in the cache while they are cut and joined: twice as fast as 4 MB
 _LONGEST_TOKEN = 1 << 16
 
 
-def read_binary(source: Source, kind: Kind, gatherer: Gatherer) -> None:
-    """Read the rows of a binary source into the gatherer.
+def read_binary(stream: ByteStream, header: Header, request: Request) -> Loaded:
+    """Read vectors from word2vec's binary format.
 
     Raises:
-        FormatError: it ends before the rows that its header promises (the message says in which), goes on after them, or holds
-            something else.
+        FormatError: the source has fewer rows than its header promises (the message says in which row it ends), or more data, or is
+            not in this format.
     """
-    source.read(kind.header)
-    assert kind.promised is not None
-    width, tail = 4 * kind.dim, b""
-    while gatherer.rows < kind.promised and not gatherer.done:
-        block = source.read(max(_BLOCK, width))
+    assert header.rows is not None
+    gatherer = Gatherer(header.dim, request, header.rows)
+    stream.read(header.size)
+    width, tail = 4 * header.dim, b""
+    while gatherer.rows < header.rows and not gatherer.done:
+        block = stream.read(max(_BLOCK, width))
         if not block:
             raise FormatError(
-                f"{source.name}: cut short in row {gatherer.rows + 1:,} of the {kind.promised:,} that its header promises; "
+                f"{stream.name}: cut short in row {gatherer.rows + 1:,} of the {header.rows:,} that its header promises; "
                 "download or copy it again"
             )
-        left = kind.promised - gatherer.rows
+        left = header.rows - gatherer.rows
         tokens, values, tail = _split(tail + block, width, left if gatherer.room is None else min(left, gatherer.room))
         if len(tail) > width + _LONGEST_TOKEN and b" " not in tail[:_LONGEST_TOKEN]:
             raise FormatError(
-                f"{source.name}: row {gatherer.rows + len(tokens) + 1:,} has no token of at most {_LONGEST_TOKEN:,} bytes; "
+                f"{stream.name}: row {gatherer.rows + len(tokens) + 1:,} has no token of at most {_LONGEST_TOKEN:,} bytes; "
                 "the file is damaged or not in word2vec's binary format"
             )
-        rows = np.frombuffer(b"".join(values), "<f4").reshape(len(values), kind.dim)
+        rows = np.frombuffer(b"".join(values), "<f4").reshape(len(values), header.dim)
         gatherer.rows += len(tokens)
         gatherer.add([token.lstrip(b"\n").decode("utf-8", TOKEN_ERRORS) for token in tokens], rows)
-    if not gatherer.done and (tail + source.read(_BLOCK)).strip(b"\n"):
-        raise FormatError(f"{source.name}: more data follows the {kind.promised:,} rows that its header promises; its header is wrong")
+    if not gatherer.done and (tail + stream.read(_BLOCK)).strip(b"\n"):
+        raise FormatError(f"{stream.name}: more data follows the {header.rows:,} rows that its header promises; its header is wrong")
+    return gatherer.finish()
 
 
 def _split(block: bytes, width: int, most: int) -> tuple[list[bytes], list[bytes], bytes]:
-    """Cut a block into at most so many tokens and rows of `width` bytes, and what is left."""
+    """Cut a block into at most `most` tokens, their rows of `width` bytes each, and the bytes left over."""
     tokens: list[bytes] = []
     values: list[bytes] = []
     find, size, start = block.find, len(block), 0
@@ -66,7 +67,7 @@ def _split(block: bytes, width: int, most: int) -> tuple[list[bytes], list[bytes
 
 
 def write_binary(vectors: Vectors, target: Path) -> None:
-    """Write word2vec's binary format, without newlines between the rows, as gensim and GoogleNews do.
+    """Write word2vec's binary format without newlines between the rows, as gensim does and as GoogleNews is.
 
     Raises:
         FormatError: a token contains a space or a newline.

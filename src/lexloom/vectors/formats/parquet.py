@@ -1,4 +1,4 @@
-"""Read and write Parquet with the columns token (string), count (integer) and vector (an array of float32)."""
+"""Read and write Parquet with the columns token (string), count (integer) and vector (array of float32)."""
 
 import io
 from pathlib import Path
@@ -7,42 +7,41 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lexloom.errors import FormatError
-from lexloom.files import write_atomically
-from lexloom.vectors.formats.gather import Gatherer
-from lexloom.vectors.formats.source import Provenance, Request, Source
-from lexloom.vectors.formats.writing import is_unicode
+from lexloom.files import ByteStream, write_atomically
+from lexloom.vectors.formats.recognize import Header
+from lexloom.vectors.formats.rows import Gatherer, Loaded, Request, is_unicode
 from lexloom.vectors.table import Vectors
 
 if TYPE_CHECKING:
     import polars as pl
 
-_GROUP_BYTES = 1 << 24  # a row group holds so much of the matrix, and is what reading takes at a time
+_GROUP_BYTES = 1 << 24  # of the matrix in a row group; rows are read in blocks of this size too
 
 
-def read_parquet(source: Source, request: Request, provenance: Provenance) -> Vectors:
-    """Read a Parquet file group by group.
+def read_parquet(stream: ByteStream, header: Header, request: Request) -> Loaded:
+    """Read a Parquet file block by block.
 
     Raises:
         FormatError: it is damaged, lacks a column `token` or `vector`, or its vectors differ in length.
     """
+    del header  # Parquet has its own
     import polars as pl
 
-    local = source.compression is None and Path(source.name).is_file()
-    data: Any = source.name if local else io.BytesIO(source.read())
+    data: Any = stream.path or io.BytesIO(stream.read())
     try:
         table = pl.scan_parquet(data, glob=False)
         columns = table.collect_schema()
         if columns.get("token") != pl.String or not isinstance(columns.get("vector"), pl.List | pl.Array):
             found = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
-            raise FormatError(f"{source.name}: columns {found}; expected token (String), vector (numbers), and perhaps count")
+            raise FormatError(f"{stream.name}: columns {found}; expected token (String), vector (numbers), and optionally count")
         if "count" in columns and not columns["count"].is_integer():
-            raise FormatError(f"{source.name}: column count is {columns['count']}, expected whole numbers")
-        return _read_groups(source.name, table, request, provenance)
+            raise FormatError(f"{stream.name}: column count is {columns['count']}, expected whole numbers")
+        return _read_blocks(stream.name, table, request)
     except pl.exceptions.PolarsError as error:
-        raise FormatError(f"{source.name}: a Parquet file that is damaged: {str(error).splitlines()[0]}") from None
+        raise FormatError(f"{stream.name}: a damaged Parquet file: {str(error).splitlines()[0]}") from None
 
 
-def _read_groups(name: str, table: "pl.LazyFrame", request: Request, provenance: Provenance) -> Vectors:
+def _read_blocks(name: str, table: "pl.LazyFrame", request: Request) -> Loaded:
     import polars as pl
 
     length = table.select(pl.len()).collect().item()
@@ -53,24 +52,24 @@ def _read_groups(name: str, table: "pl.LazyFrame", request: Request, provenance:
     gatherer, counts = Gatherer(max(1, dim), request, length), dict[str, int]()
     while gatherer.rows < length and not gatherer.done:
         size = max(1, _GROUP_BYTES // (4 * dim))
-        group = table.slice(gatherer.rows, size if gatherer.room is None else min(size, gatherer.room)).collect()
-        tokens = group["token"].to_list()
+        block = table.slice(gatherer.rows, size if gatherer.room is None else min(size, gatherer.room)).collect()
+        tokens = block["token"].to_list()
         if None in tokens:
             raise FormatError(f"{name}: the token of row {gatherer.rows + tokens.index(None) + 1:,} is null")
-        wrong = _lengths(group["vector"]) != dim
+        wrong = _lengths(block["vector"]) != dim
         if wrong.any():
-            raise FormatError(f"{name}: the vector of row {gatherer.rows + int(wrong.argmax()) + 1:,} is not of {dim} numbers as in row 1")
-        numbers = group["vector"].explode(empty_as_null=False).cast(pl.Float32)
+            raise FormatError(
+                f"{name}: the vector of row {gatherer.rows + int(wrong.argmax()) + 1:,} does not have {dim} numbers as row 1 does"
+            )
+        numbers = block["vector"].explode(empty_as_null=False).cast(pl.Float32)
         if numbers.null_count():
-            raise FormatError(f"{name}: a vector contains null, which is no number")
+            raise FormatError(f"{name}: a vector contains null, which is not a number")
         if has_counts:
-            for token, count in zip(tokens, group["count"].fill_null(0).to_list(), strict=True):
+            for token, count in zip(tokens, block["count"].fill_null(0).to_list(), strict=True):
                 counts.setdefault(token, int(count))
         gatherer.rows += len(tokens)
         gatherer.add(tokens, numbers.to_numpy().reshape(len(tokens), dim))
-    provenance.rows, provenance.duplicates = gatherer.rows, gatherer.duplicates
-    tokens, matrix = gatherer.finish()
-    return Vectors(tokens, matrix, np.array([counts[token] for token in tokens], np.int64) if has_counts else None)
+    return gatherer.finish(np.array([counts[token] for token in gatherer.tokens], np.int64) if has_counts else None)
 
 
 def _lengths(column: "pl.Series") -> np.ndarray:
@@ -81,10 +80,10 @@ def _lengths(column: "pl.Series") -> np.ndarray:
 
 
 def write_parquet(vectors: Vectors, target: Path) -> None:
-    """Write the tokens, counts and vectors.
+    """Write tokens, counts and vectors.
 
     Raises:
-        FormatError: a token is not Unicode text.
+        FormatError: a token is not valid UTF-8.
     """
     import polars as pl
 

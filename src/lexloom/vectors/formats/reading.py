@@ -1,107 +1,118 @@
-"""Load vectors from any format that lexloom reads, recognised by content."""
+"""Load vectors from any format that lexloom reads, and describe what a source holds."""
 
 import os
 from collections.abc import Collection
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from lexloom.artefact import RESULT
 from lexloom.errors import FormatError, InputError
 from lexloom.files import STDIN, ByteStream, open_bytes, open_raw, read_exactly
-from lexloom.vectors.formats.array import read_array
-from lexloom.vectors.formats.binary import read_binary
-from lexloom.vectors.formats.folder import MANIFEST, read_folder
-from lexloom.vectors.formats.foreign import torch_archive
-from lexloom.vectors.formats.foreign_folder import read_foreign_folder
-from lexloom.vectors.formats.gather import Gatherer
-from lexloom.vectors.formats.parquet import read_parquet
-from lexloom.vectors.formats.recognize import Kind, recognize
-from lexloom.vectors.formats.source import Provenance, Request, Source
-from lexloom.vectors.formats.text import read_text
+from lexloom.vectors.formats.catalog import FORMATS
+from lexloom.vectors.formats.folder import matrix_file
+from lexloom.vectors.formats.recognize import recognize, torch_archive
+from lexloom.vectors.formats.rows import Request, row_blocks
 from lexloom.vectors.table import Vectors
 
 
 def load_vectors(source: str | os.PathLike[str], *, limit: int | None = None, only: Collection[str] | None = None) -> Vectors:
-    """Load vectors from a file, URL or folder; what it is, and whether it is compressed, is seen from its content.
+    """Load vectors from a file, URL or folder; format and compression are recognised by content.
 
-    word2vec text and binary, GloVe, fastText .vec, .npy with NAME.vocab.txt, Parquet, and the folders of lexloom, model2vec and
-    sentence-transformers. Of a token that comes twice the first row is kept. For all but lexloom's own folders, `metadata["read_from"]`
-    says what was found: source, format, what its header promised, rows, duplicates.
+    Reads word2vec text and binary, GloVe, fastText .vec, .npy with NAME.vocab.txt, Parquet, and the folders of lexloom, model2vec and
+    sentence-transformers. If a token occurs twice, its first row is kept. Except for lexloom's own folders, `metadata["read_from"]`
+    records what was found: source, format, compression, what the header promised, rows and duplicates.
 
     Args:
         source: a path, an fsspec URL, or `-` for standard input.
-        limit: read the first so many rows only.
-        only: keep the rows of these tokens only; the rest never takes memory.
+        limit: read only the first `limit` rows.
+        only: keep only the rows of these tokens; the others never take memory.
 
     Raises:
         InputError: the source cannot be opened or decompressed.
-        FormatError: it is damaged, or none of these formats; the message says what it is.
-        ConfigError: `limit` or `only` make no sense.
+        FormatError: the source is damaged or in none of these formats; the message says what it is.
+        ConfigError: `limit` or `only` is invalid.
     """
-    vectors, provenance = read(source, Request.of(limit, only))
-    if not (provenance.format == "folder" and (Path(provenance.source) / MANIFEST).exists()):
-        # a folder that others get should not tell where its files lay on this machine
-        shown = provenance.source if "://" in provenance.source else Path(provenance.source).name
-        vectors.metadata["read_from"] = asdict(provenance) | {"source": shown}
+    vectors, found = _read(source, Request.of(limit, only))
+    if not found.pop("ours"):
+        # a folder that is passed on should not tell where its source was on this machine
+        name = found["source"]
+        vectors.metadata["read_from"] = {**found, "source": name if "://" in name else Path(name).name}
     return vectors
 
 
-def read(source: str | os.PathLike[str], request: Request) -> tuple[Vectors, Provenance]:
-    """Load vectors, and tell where they came from.
+def describe_vectors(source: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read and check every row of a source, and for lexloom's own folders the checksums.
+
+    Args:
+        source: as for `load_vectors`.
+
+    Returns:
+        JSON values: `source, format, compression`; `tokens, dim` as loaded; `rows` found in the source, `header_tokens` and `header_dim`
+        as its header promised (None without one), `duplicates` dropped; `nan` and `infinite` (how many numbers), `zero_rows`,
+        `norm_mean` over the rows that are finite; whether there are `counts`, a `tokenizer`, an `output` matrix; `metadata`.
 
     Raises:
         InputError, FormatError: as `load_vectors`.
     """
+    vectors, found = _read(source, Request())
+    nan = infinite = zero_rows = finite_rows = 0
+    norms = 0.0
+    for _, rows in row_blocks(vectors.matrix):
+        nan += int(np.isnan(rows).sum())
+        infinite += int(np.isinf(rows).sum())
+        zero_rows += int((~rows.any(axis=1)).sum())
+        finite = rows[np.isfinite(rows).all(axis=1)].astype(np.float64)
+        norms += float(np.linalg.norm(finite, axis=1).sum())
+        finite_rows += len(finite)
+    return {
+        **{name: found[name] for name in ("source", "format", "compression")},
+        "tokens": len(vectors),
+        "dim": vectors.dim,
+        **{name: found[name] for name in ("rows", "header_tokens", "header_dim", "duplicates")},
+        "nan": nan,
+        "infinite": infinite,
+        "zero_rows": zero_rows,
+        "norm_mean": norms / finite_rows if finite_rows else None,
+        "counts": bool(vectors.counts.any()),
+        "tokenizer": vectors.tokenizer is not None,
+        "output": vectors.output is not None,
+        "metadata": vectors.metadata,
+    }
+
+
+def _read(source: str | os.PathLike[str], request: Request) -> tuple[Vectors, dict[str, Any]]:
+    """Load vectors; returns what was found beside them, and under `ours` whether it is a folder that lexloom wrote."""
     name = os.fspath(source)
     if name not in ("", STDIN) and Path(name).is_dir():
-        return _read_folder(Path(name), request)
-    with _open(source) as stream:
-        ahead = Source(stream)
-        kind = recognize(ahead)
-        if kind.format == "folder":
-            if stream.kind is not None or not Path(name).is_file():
-                raise FormatError(f"{name}: a safetensors file; give the local folder that it lies in, with its tokenizer.json")
-            return _read_folder(Path(name).parent, request)
-        provenance = Provenance(name, kind.format, stream.kind, kind.promised, kind.dim if kind.promised is not None else None)
-        if kind.format == "npy":
-            return read_array(ahead, request, provenance), provenance
-        if kind.format == "parquet":
-            return read_parquet(ahead, request, provenance), provenance
-        return _read_rows(ahead, kind, request, provenance), provenance
+        name = os.fspath(matrix_file(Path(name)))
+    with _open(name) as stream:
+        header = recognize(stream)
+        reader = FORMATS[header.format].read
+        assert reader is not None
+        vectors, rows, duplicates = reader(stream, header, request)
+        return vectors, {
+            "source": os.fspath(source),
+            "format": header.format,
+            "compression": stream.compression,
+            "header_tokens": header.rows,
+            "header_dim": None if header.rows is None else header.dim,
+            "rows": rows,
+            "duplicates": duplicates,
+            "ours": header.format == "folder" and Path(name).with_name(RESULT).exists(),
+        }
 
 
-def _read_rows(source: Source, kind: Kind, request: Request, provenance: Provenance) -> Vectors:
-    gatherer = Gatherer(kind.dim, request, kind.promised)
-    if kind.format == "word2vec-binary":
-        read_binary(source, kind, gatherer)
-    else:
-        read_text(source, kind, gatherer)
-    provenance.rows, provenance.duplicates = gatherer.rows, gatherer.duplicates
-    return Vectors(*gatherer.finish())
-
-
-def _read_folder(folder: Path, request: Request) -> tuple[Vectors, Provenance]:
-    provenance = Provenance(os.fspath(folder), "folder")
-    if (folder / MANIFEST).exists():
-        return read_folder(folder, request, provenance), provenance
-    if folder.name == "0_StaticEmbedding":  # a file of it was named
-        folder = folder.parent
-    return read_foreign_folder(folder, request, provenance), provenance
-
-
-def _open(source: str | os.PathLike[str]) -> ByteStream:
+def _open(name: str) -> ByteStream:
     try:
-        return open_bytes(source)
+        return open_bytes(name)
     except InputError:
-        # a zip of several files is refused there; where it is a checkpoint, say so instead
-        what = None if os.fspath(source) == STDIN else _torch_archive(source)
+        # a zip with several members is refused; if it is a PyTorch checkpoint, say so instead
+        what = None
+        if name != STDIN:
+            with open_raw(name) as raw:
+                what = torch_archive(read_exactly(raw, 512))
         if what is None:
             raise
-        raise FormatError(f"{os.fspath(source)}: {what}") from None
-
-
-def _torch_archive(source: str | os.PathLike[str]) -> str | None:
-    raw = open_raw(source)
-    try:
-        return torch_archive(read_exactly(raw, 512))
-    finally:
-        raw.close()
+        raise FormatError(f"{name}: {what}") from None

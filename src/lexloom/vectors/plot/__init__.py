@@ -1,4 +1,4 @@
-"""Pictures of words: rows brought down to two dimensions, drawn as PNG or as an interactive HTML page."""
+"""Pictures of words: rows projected to two dimensions, drawn as PNG or as an interactive HTML page."""
 
 from lexloom.vectors.plot.picture import PlotReport, plot_vectors
 from lexloom.vectors.plot.project import ProjectionMethod, project

@@ -1,4 +1,4 @@
-"""Draw a scene as one HTML page with plotly: zoom, hover for the word and its count, no network."""
+"""Draw a scene as a single HTML page with plotly: zoom, hover for a word and its count, no network."""
 
 import html
 from pathlib import Path
@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 
 from lexloom.errors import ConfigError
-from lexloom.vectors.plot.fonts import printable
-from lexloom.vectors.plot.labels import place_labels
-from lexloom.vectors.plot.scene import TEXT_COLOUR, Scene, colours, fit
+from lexloom.plotting import TEXT_COLOUR, printable
+from lexloom.vectors.plot.scene import Scene, colours, fit, place_beside
 
-_WIDTH, _HEIGHT, _MARGIN = 1100, 800, 50  # pixels that the labels are placed for; the page itself fills the window
-_FONT_SIZE, _LETTER, _WIDE_LETTER = 12, 6.8, 12.5  # pixels; a browser's letters are not known here
+_WIDTH, _HEIGHT, _MARGIN = 1100, 800, 50  # pixels for which labels are placed; the page itself fills the window
+_FONT_SIZE, _LETTER, _WIDE_LETTER = 12, 6.8, 12.5  # pixels; the browser's letters are not known here
 
 
 def draw_html(scene: Scene, out: Path) -> int:
-    """Draw a scene into an HTML file with plotly's script inside.
+    """Draw a scene into an HTML file that contains plotly's script.
 
     Returns:
-        How many labels are shown beside their points; every word shows on hovering.
+        How many labels are shown beside their points; the others appear on hovering.
 
     Raises:
         ConfigError: plotly is not installed.
@@ -28,12 +27,10 @@ def draw_html(scene: Scene, out: Path) -> int:
         import plotly.graph_objects as go
     except ImportError:
         raise ConfigError("an .html picture needs plotly: pip install 'lexloom[plot]'") from None
-    labels = printable(scene.tokens)
-    radii = 3 + 5 * scene.weights
+    labels, radii = printable(scene.tokens, 24), 3 + 5 * scene.weights
     sizes = np.array([[_width(label), 1.3 * _FONT_SIZE] for label in labels])
-    places = place_labels(fit(scene.points, _WIDTH, _HEIGHT, _MARGIN), sizes, radii, (_WIDTH, _HEIGHT))
-    shown = [_escape(label) if place else "" for label, place in zip(labels, places, strict=True)]
-    sides = [place.side if place else "middle right" for place in places]
+    sides, _, _ = place_beside(fit(scene.points, _WIDTH, _HEIGHT, _MARGIN), radii, sizes, _WIDTH, _HEIGHT)
+    shown = [_escape(label) if side else "" for label, side in zip(labels, sides, strict=True)]
     hover = [
         f"<b>{_escape(label)}</b>" + (f"<br>seen {count:,} times" if count else "")
         for label, count in zip(labels, scene.counts.tolist(), strict=True)
@@ -49,7 +46,7 @@ def draw_html(scene: Scene, out: Path) -> int:
                 mode="markers+text",
                 name=_escape(scene.names[group]) if group >= 0 else "other",
                 text=[shown[i] for i in chosen],
-                textposition=[sides[i] for i in chosen],
+                textposition=[sides[i] or "middle right" for i in chosen],
                 textfont={"size": _FONT_SIZE, "color": paint[chosen[0]] if scene.names else TEXT_COLOUR},
                 hovertext=[hover[i] for i in chosen],
                 hovertemplate="%{hovertext}<extra></extra>",
@@ -79,10 +76,10 @@ def _lay_out(figure: Any, scene: Scene) -> None:
 
 
 def _width(label: str) -> float:
-    """Guess a label's width in pixels; letters beyond the alphabets (CJK and the like) are as wide as they are high."""
+    """Estimate a label's width in pixels; letters of CJK and similar scripts are as wide as they are high."""
     return sum(_WIDE_LETTER if ord(letter) >= 0x1100 else _LETTER for letter in label)
 
 
 def _escape(text: str) -> str:
-    """Escape what plotly would take for a tag; it does not know the entity for a quotation mark."""
+    """Escape what plotly would take for a tag; plotly does not know the entity of a quotation mark."""
     return html.escape(text, quote=False)

@@ -1,4 +1,4 @@
-"""Draw words as points: choose them, project them, and hand the scene to the drawer that the file name asks for."""
+"""Draw words as points: choose them, project them, and draw them as PNG or HTML, by the suffix of the file."""
 
 import math
 import os
@@ -12,19 +12,19 @@ from lexloom.errors import ConfigError, InputError
 from lexloom.files import write_atomically
 from lexloom.vectors.plot.project import ProjectionMethod, project
 from lexloom.vectors.plot.scene import Scene
-from lexloom.vectors.search.spelling import UnknownPolicy, find_words
 from lexloom.vectors.search.topk import unit
+from lexloom.vectors.search.words import WordPolicy, find_words
 from lexloom.vectors.table import Vectors
 
 
 @dataclass(frozen=True)
 class PlotReport:
-    """What came into the picture.
+    """What a picture shows.
 
     Attributes:
         points: words drawn.
-        labels: how many of them have a visible label; the rest had no free place.
-        missing_glyphs: characters that no font on this machine has, drawn as squares.
+        labels: how many of them have a visible label; there was no room for the others.
+        missing_glyphs: characters that no font on this machine has; they are drawn as squares.
     """
 
     points: int
@@ -41,28 +41,26 @@ def plot_vectors(
     top: int = 100,
     method: ProjectionMethod = "pca",
     seed: int = 1,
-    unknown: UnknownPolicy = "error",
-    ignore_case: bool = False,
+    policy: WordPolicy = WordPolicy(),
     title: str = "",
 ) -> PlotReport:
-    """Draw words as labelled points in the plane, near each other where their unit vectors are.
+    """Draw words as labelled points in the plane, close to each other if their unit vectors are.
 
     Args:
         vectors: the table.
-        out: a `.png` file, or `.html` for a page of its own in which one can zoom and see each word's count (needs plotly).
-        words: the words to draw; without these and without groups, the `top` most frequent tokens.
-        groups: words under a name each, drawn in a colour each, beside `words`; a word belongs to its first group.
-        top: how many tokens where none are chosen.
+        out: a `.png` file, or `.html` for an interactive page with zoom and the count of each word (needs plotly).
+        words: the words to draw; if neither words nor groups are given, the `top` most frequent tokens.
+        groups: from the name of a group to its words, in one colour per group, drawn beside `words`; a word belongs to its first group.
+        top: how many tokens to draw if none are given.
         method: `pca` or `tsne`, as in `project`.
-        seed: of t-SNE.
-        unknown: unknown words are an error, are left out (`skip`), or are drawn as a row of zeros (`zero`).
-        ignore_case: whether a word without an exact match may take a spelling that differs in case.
+        seed: the seed of t-SNE.
+        policy: unknown words are an error (`error`), are left out (`skip`), or are drawn as a row of zeros (`zero`).
         title: a line above the picture.
 
     Raises:
         UnknownWordError: a word is unknown, under `error`.
-        ConfigError: the file's suffix or the method is none of these, or its library is missing.
-        InputError: there is nothing to draw, or a row holds NaN.
+        ConfigError: the suffix or the method is unknown, or a library is missing.
+        InputError: there is nothing to draw, or a row is not finite.
     """
     suffix = Path(out).suffix.lower()
     if suffix not in (".png", ".html"):
@@ -71,8 +69,8 @@ def plot_vectors(
         words = vectors.tokens[: max(0, top)]
     group_of = {word: number for number, group in reversed(list(enumerate((groups or {}).values()))) for word in group}
     chosen = list(dict.fromkeys([*(words or ()), *(word for group in (groups or {}).values() for word in group)]))
-    found = find_words(vectors, chosen, unknown=unknown, ignore_case=ignore_case)
-    kept = np.flatnonzero(found.known) if unknown == "skip" else np.arange(len(chosen))
+    found = find_words(vectors, chosen, policy)
+    kept = np.flatnonzero(found.kept)
     if not len(kept):
         raise InputError("no words to plot: name some that the vectors have, or let top be 1 or more")
     broken = next((chosen[i] for i in kept if not np.isfinite(found.rows[i]).all()), None)
@@ -107,7 +105,7 @@ def _draw(scene: Scene, out: Path, suffix: str) -> PlotReport:
 
 
 def _weights(counts: np.ndarray) -> np.ndarray:
-    """Turn counts (n,) into sizes 0 to 1 by their logarithm; all alike where the counts do not differ."""
+    """Turn counts (n,) into sizes from 0 to 1 by their logarithm; 0.5 for all if the counts do not differ."""
     logs = np.log1p(counts.astype(np.float64))
     spread = float(logs.max() - logs.min())
     return (logs - logs.min()) / spread if math.isfinite(spread) and spread > 0 else np.full(len(logs), 0.5)

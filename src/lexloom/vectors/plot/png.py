@@ -1,108 +1,117 @@
-"""Draw a scene as PNG with matplotlib, on a figure of its own: no pyplot, no window, no global state."""
+"""Draw a scene as PNG with matplotlib, on a figure of its own that opens no window."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lexloom.vectors.plot.fonts import PLACEHOLDER, choose_fonts, printable
-from lexloom.vectors.plot.labels import Place, place_labels
-from lexloom.vectors.plot.scene import PALETTE, TEXT_COLOUR, Scene, colours, fit
+from lexloom.plotting import PALETTE, TEXT_COLOUR, drawable, printable
+from lexloom.vectors.plot.scene import Scene, colours, fit, fits, place_beside
 
 _WIDTH, _HEIGHT, _DPI = 1600, 1200, 160  # pixels
 _TITLE_HEIGHT, _LEGEND_HEIGHT, _MARGIN = 60, 50, 70
-_GAPS = (2.0, 14.0, 26.0, 38.0, 50.0)
-_PADDING = 2  # between the boxes of two labels
-_LINE_COLOUR = "#B4B9C2"
+_LINE = {"arrowstyle": "-", "color": "#B4B9C2", "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0, "zorder": 0}
+_ITERATIONS = 60  # of adjustText; a bound on its time would make pictures depend on the machine
+_MOST_MOVED = 40  # labels that adjustText moves: the time it takes grows with their square and more
 
 
 def draw_png(scene: Scene, out: Path) -> tuple[int, str]:
     """Draw a scene into a PNG file.
 
     Returns:
-        How many labels found a place, and the characters that no font has.
+        How many labels are shown, and the characters that no font has.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.font_manager import FontProperties
 
-    labels = printable(scene.tokens)
-    names = printable(scene.names, 40)
-    title = printable([scene.title], 100)[0]
-    families, missing = choose_fonts([*labels, *names, title, PLACEHOLDER])
-    squares = str.maketrans(dict.fromkeys(missing, PLACEHOLDER))
-    figure = Figure(figsize=(_WIDTH / _DPI, _HEIGHT / _DPI), dpi=_DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
-    fonts = [FontProperties(family=families, size=size) for size in 8 + 4 * scene.weights]
-    texts = [_text(figure, label.translate(squares), font) for label, font in zip(labels, fonts, strict=True)]
-
+    given = [*printable(scene.tokens, 24), *printable(scene.names, 40), *printable([scene.title], 100)]
+    texts, families, missing = drawable(given)
+    labels, names, title = texts[: len(scene.tokens)], texts[len(scene.tokens) : -1], texts[-1]
     height = _HEIGHT - _TITLE_HEIGHT * bool(title) - _LEGEND_HEIGHT * bool(names)
-    points = fit(scene.points, _WIDTH, height, _MARGIN)
-    radii = 4 + 5 * scene.weights
-    renderer = canvas.get_renderer()
-    sizes = np.array([[box.width, box.height] for box in (text.get_window_extent(renderer) for text in texts)])
-    places = place_labels(points, sizes + 2 * _PADDING, radii, (_WIDTH, height), gaps=_GAPS)
-
-    paint = colours(scene)
-    _draw_markers(figure, points, radii, paint)
-    for text, place, point, size, colour in zip(texts, places, points, sizes, paint, strict=True):
-        _draw_label(figure, text, place, point, size, colour if scene.names else TEXT_COLOUR)
+    figure = Figure(figsize=(_WIDTH / _DPI, _HEIGHT / _DPI), dpi=_DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, height / _HEIGHT), xlim=(0, _WIDTH), ylim=(0, height))  # its data are pixels
+    axes.set_axis_off()
+    shown = _draw_words(axes, scene, labels, families)
     if title:
-        font = FontProperties(family=families, size=14)
-        _text(figure, title.translate(squares), font).set(
-            x=_WIDTH / 2, y=_HEIGHT - _TITLE_HEIGHT / 2, ha="center", va="center", color=TEXT_COLOUR
-        )
+        font: dict[str, Any] = {"fontfamily": families, "fontsize": 14, "color": TEXT_COLOUR, "parse_math": False}
+        figure.text(0.5, 1 - _TITLE_HEIGHT / 2 / _HEIGHT, title, ha="center", va="center", **font)
     if names:
-        _draw_legend(figure, [name.translate(squares) for name in names], FontProperties(family=families, size=10), height)
+        _draw_legend(figure, names, families, (height + _LEGEND_HEIGHT / 2) / _HEIGHT)
     figure.savefig(out, format="png", dpi=_DPI, metadata={"Software": "lexloom"})
-    return sum(place is not None for place in places), "".join(sorted(missing))
+    return shown, "".join(sorted(missing))
 
 
-def _text(figure: Any, text: str, font: Any) -> Any:
-    """A text in pixel coordinates, taken as it is: a dollar sign starts no formula."""
-    from matplotlib.transforms import IdentityTransform
+def _draw_words(axes: Any, scene: Scene, labels: list[str], families: list[str]) -> int:
+    """Draw markers and labels; returns how many labels are shown."""
+    width, height = axes.get_xlim()[1], axes.get_ylim()[1]
+    points, radii, paint = fit(scene.points, width, height, _MARGIN), 4 + 5 * scene.weights, colours(scene)
+    sizes = (2 * radii * 72 / _DPI) ** 2  # matplotlib wants the square of the diameter in points
+    axes.scatter(*points.T, sizes, paint, linewidths=0.5, edgecolors="white", alpha=0.85)
+    fixed = {"fontfamily": families, "ha": "center", "va": "center", "parse_math": False, "zorder": 3}
+    texts = [
+        axes.text(0, 0, label, fontsize=8 + 4 * weight, color=colour if scene.names else TEXT_COLOUR, **fixed)
+        for label, weight, colour in zip(labels, scene.weights, paint, strict=True)
+    ]
+    boxes = _boxes(texts)
+    sides, middles, taken = place_beside(points, radii, boxes[:, 2:] - boxes[:, :2], width, height)
+    for text, middle in zip(texts, middles, strict=True):
+        text.set_position(middle)
+    crowded = [number for number, side in enumerate(sides) if not side]
+    for number in crowded[_MOST_MOVED:]:
+        texts[number].set_visible(False)
+    crowded = crowded[:_MOST_MOVED]
+    _move_apart(axes, [texts[number] for number in crowded], points[crowded], taken)
+    return sum(text.get_visible() for text in texts)
 
-    return figure.text(0, 0, text, fontproperties=font, transform=IdentityTransform(), parse_math=False, va="bottom", ha="left")
 
-
-def _draw_markers(figure: Any, points: np.ndarray, radii: np.ndarray, paint: list[str]) -> None:
-    from matplotlib.patches import Circle
-    from matplotlib.transforms import IdentityTransform
-
-    for point, radius, colour in zip(points, radii, paint, strict=True):
-        circle = Circle(point, radius, transform=IdentityTransform(), facecolor=colour, edgecolor="white", linewidth=0.5, alpha=0.85)
-        figure.add_artist(circle)
-
-
-def _draw_label(figure: Any, text: Any, place: Place | None, point: np.ndarray, size: np.ndarray, colour: str) -> None:
-    """Put a label where it belongs, with a line to its point where it stands apart, or take it away."""
-    from matplotlib.lines import Line2D
-    from matplotlib.transforms import IdentityTransform
-
-    if place is None:
-        text.remove()
+def _move_apart(axes: Any, texts: list[Any], points: np.ndarray, taken: np.ndarray) -> None:
+    """Move labels to where they cover nothing, with lines to their points (n, 2), and hide those that adjustText does not get free."""
+    if not texts:
         return
-    text.set(x=place.left + _PADDING, y=place.bottom + _PADDING, color=colour, zorder=3)
-    if place.apart:
-        corner = np.array([place.left, place.bottom]) + _PADDING
-        end = np.clip(point, corner, corner + size)  # the spot of the label's box nearest to the point
-        line = Line2D([point[0], end[0]], [point[1], end[1]], transform=IdentityTransform(), color=_LINE_COLOUR, linewidth=0.7, zorder=0)
-        figure.add_artist(line)
+    from adjustText import adjust_text
+    from matplotlib.transforms import Bbox
+
+    _, lines = adjust_text(
+        texts,
+        target_x=points[:, 0],
+        target_y=points[:, 1],
+        objects=[Bbox(box.reshape(2, 2)) for box in taken],
+        avoid_self=False,
+        prevent_crossings=False,  # it swaps boxes without their sizes
+        iter_lim=_ITERATIONS,
+        min_arrow_len=12,
+        arrowprops=_LINE,
+        ax=axes,
+    )
+    for text, box in zip(texts, _boxes(texts), strict=True):
+        text.set_visible(fits(box, taken, axes.get_xlim()[1], axes.get_ylim()[1]))
+        if text.get_visible():
+            taken = np.vstack([taken, box])
+    for line in lines:
+        line.set_visible(line.patchA.get_visible())
 
 
-def _draw_legend(figure: Any, names: list[str], font: Any, height: float) -> None:
+def _boxes(texts: list[Any]) -> np.ndarray:
+    """The boxes that texts take, float64 (n, 4): left, bottom, right, top in pixels."""
+    return np.array([text.get_window_extent().extents for text in texts])
+
+
+def _draw_legend(figure: Any, names: list[str], families: list[str], middle: float) -> None:
     from matplotlib.lines import Line2D
 
     paint = [PALETTE[number % len(PALETTE)] for number in range(len(names))]
     handles = [
         Line2D([], [], linestyle="", marker="o", markersize=7, color=colour, label=name) for name, colour in zip(names, paint, strict=True)
     ]
-    figure.legend(
+    legend = figure.legend(
         handles=handles,
         loc="center",
-        bbox_to_anchor=(0.5, (height + _LEGEND_HEIGHT / 2) / _HEIGHT),
+        bbox_to_anchor=(0.5, middle),
         ncols=min(len(names), 6),
         frameon=False,
-        prop=font,
+        prop={"family": families, "size": 10},
         handletextpad=0.2,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)

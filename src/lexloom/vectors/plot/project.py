@@ -1,4 +1,4 @@
-"""Bring rows down to two dimensions."""
+"""Project rows to two dimensions."""
 
 from typing import Literal
 
@@ -8,23 +8,23 @@ from lexloom.errors import ConfigError
 
 ProjectionMethod = Literal["pca", "tsne"]
 
-_PERPLEXITY = 30.0  # scikit-learn's default; fewer points than three times this want less
+_PERPLEXITY = 30.0  # scikit-learn's default; it must be smaller for fewer than three times as many points
 
 
 def project(rows: np.ndarray, method: ProjectionMethod = "pca", *, seed: int = 1) -> np.ndarray:
-    """Bring rows (n, E) down to the plane.
+    """Project rows (n, E) to the plane.
 
     Args:
         rows: float (n, E), finite.
         method: `pca` keeps the two directions of the largest variance, `tsne` keeps neighbourhoods (needs scikit-learn).
-        seed: of t-SNE; PCA has no chance in it.
+        seed: the seed of t-SNE; PCA is deterministic.
 
     Returns:
-        float64 (n, 2). PCA's axes are turned so that the largest loading of each is positive; where there is no second
+        float64 (n, 2). PCA's axes are flipped so that the largest loading of each is positive; if there is no second
         direction (n or E below 2) its coordinate is 0.
 
     Raises:
-        ConfigError: there is no such method, scikit-learn is missing, or t-SNE is asked for fewer than 4 rows.
+        ConfigError: the method is unknown, scikit-learn is missing, or there are fewer than 4 rows for t-SNE.
     """
     if method == "pca":
         return _pca(np.asarray(rows, np.float64))
@@ -53,7 +53,7 @@ def _tsne(rows: np.ndarray, seed: int) -> np.ndarray:
     if len(rows) < 4:
         raise ConfigError(f"method='tsne' for {len(rows)} rows: expected 4 or more; use pca")
     perplexity = min(_PERPLEXITY, (len(rows) - 1) / 3)
-    # Starting from PCA keeps the large picture where it is from seed to seed.
+    # starting from PCA keeps the global arrangement the same for all seeds
     start = _pca(rows)
     start *= 1e-4 / max(float(start[:, 0].std()), 1e-12)
     points: np.ndarray = TSNE(perplexity=perplexity, init=start.astype(np.float32), random_state=seed % 2**32).fit_transform(rows)

@@ -1,0 +1,1 @@
+"""A recurrent language model: options, data, network, training, scores, writing."""
