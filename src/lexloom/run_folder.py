@@ -22,7 +22,7 @@ STORE, VALID, LOG = "store", "valid-store", "training.jsonl"
 BEST, TORCH_CHECKPOINT = "best.safetensors", "checkpoint.ckpt"
 R = TypeVar("R", covariant=True)
 EXTENSIBLE = ("epochs", "patience", "max_minutes")
-"""Options of a training that a resume may raise."""
+"""Options that a resume may raise."""
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{16}\.(tmp|old)")  # what `write_atomically` leaves behind when it is killed
 _RUN_VERSION = 2
 _LISTED = 8  # differences that a message names

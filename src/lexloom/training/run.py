@@ -50,7 +50,7 @@ def train(
 
     Args:
         task: the options and the texts.
-        run: where to write; nothing is kept on disk unless given.
+        run: the output folder. Default: nothing is kept on disk.
         reporter: called during the run.
         loggers: Lightning loggers (W&B, MLflow, ...), which get the record of each epoch.
 

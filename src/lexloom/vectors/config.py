@@ -48,13 +48,13 @@ class VectorTrainingConfig:
     epochs: int = 5
     """Passes over the text."""
     learning_rate: float | None = None
-    """Initial learning rate; 0.025 for skipgram and 0.05 for cbow unless given."""
+    """Initial learning rate. Default: 0.025 for skipgram, 0.05 for cbow."""
     min_learning_rate: float = 1e-4
     """Final learning rate; the rate falls linearly over all epochs."""
     seed: int = 1
     """Seed of all random numbers; with one thread the same seed gives the same bits."""
     threads: int | None = None
-    """Threads to train with; all cores of the machine unless given."""
+    """Threads to train with. Default: all cores of the machine."""
     valid: str | float | None = None
     """Validation text, which is not trained on: a fraction of the text, or a file."""
     patience: int | None = None

@@ -82,7 +82,7 @@ def train_vectors(
         tokenizer: how the text is split.
         vocabulary: which tokens get a vector.
         out: the folder to write; without it nothing is kept on disk.
-        store: where the encoded corpus is kept; `out`/store unless given.
+        store: where the encoded corpus is kept. Default: `out`/store.
         resume: continue from the checkpoint in `out`, or start if there is none; a finished result is returned as it is.
         overwrite: replace a result or an unfinished run in `out`.
         reporter: functions to call during the training.

@@ -31,7 +31,7 @@ def train_classifier(
         options: all options.
         valid: validation documents. Default: a tenth of the documents of each label.
         test: documents to evaluate the result on.
-        run: where to write; nothing is kept on disk unless given.
+        run: the output folder. Default: nothing is kept on disk.
         reporter: called during the run.
         loggers: Lightning loggers (W&B, MLflow, ...), which get the record of each epoch; not with the linear encoder.
 

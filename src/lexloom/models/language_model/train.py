@@ -125,7 +125,7 @@ def train_language_model(
         valid: the validation text. Default: the last tenth of the corpus; `"none"` trains on everything.
         test: a text to evaluate the result on.
         store: where the encoded corpus is kept. Default: `store` in the output folder.
-        run: where to write; nothing is kept on disk unless given.
+        run: the output folder. Default: nothing is kept on disk.
         reporter: called during the run.
         loggers: Lightning loggers (W&B, MLflow, ...), which get the record of each epoch.
 

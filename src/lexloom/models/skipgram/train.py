@@ -154,7 +154,7 @@ def train_skipgram(
         corpus: what `train_vectors` takes.
         options: all options.
         store: where the encoded corpus is kept. Default: `store` in the output folder.
-        run: where to write; nothing is kept on disk unless given.
+        run: the output folder. Default: nothing is kept on disk.
         reporter: called during the run.
 
     Returns:
